@@ -1,0 +1,44 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+  name: "sidecar",
+  products: [
+    .library(name: "Sidecar", targets: ["Sidecar"]),
+    .library(name: "SidecarTesting", targets: ["SidecarTesting"]),
+    .executable(name: "sidecar", targets: ["SidecarCLI"]),
+  ],
+  targets: [
+    // What the system provides.
+    .target(name: "CSystem"),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+    // The product. The arrows point one way only: see Docs/Architecture.md.
+    .target(name: "SidecarExecutor", dependencies: ["CSystem"], swiftSettings: strict),
+    .target(name: "WebSocketProtocol", dependencies: ["COpenSSL", "CZlib"], swiftSettings: strict),
+    .target(name: "SidecarTransport", dependencies: ["CSystem", "SidecarExecutor"], swiftSettings: strict),
+    .target(
+      name: "Sidecar",
+      dependencies: ["SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
+      swiftSettings: strict),
+    .target(
+      name: "SidecarTesting",
+      dependencies: ["SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
+
+    .testTarget(name: "SidecarExecutorTests", dependencies: ["SidecarExecutor"], swiftSettings: strict),
+    .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
+  ]
+)

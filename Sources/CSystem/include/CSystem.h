@@ -1,0 +1,49 @@
+// The parts of the system that Swift's Glibc module does not expose, and the few functions that must not be Swift.
+#pragma once
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/// What the calling thread is executing for: the pointer last given to `csystem_set_current_executor` on this thread,
+/// or null.
+///
+/// Opaque on purpose. `pthread_self()` is declared const, so an optimiser may merge two calls across a suspension
+/// point although the second one runs on another thread; a call to a function in another object file may not be merged.
+void *_Nullable csystem_current_executor(void);
+
+/// Sets what the calling thread is executing for, and returns what it was before.
+void *_Nullable csystem_exchange_current_executor(const void *_Nullable executor);
+
+/// Starts a joinable thread with every signal blocked that another thread could handle, so that a handler of the
+/// application never runs on it. Returns 0 or an errno value. `name` is cut to the 15 bytes that the kernel keeps.
+int csystem_thread_start(pthread_t *_Nonnull thread, const char *_Nonnull name, void (*_Nonnull entry)(void *_Nonnull),
+                         void *_Nonnull context);
+
+/// `epoll_wait` entries without the packed union that Swift reads slowly.
+struct csystem_event {
+  uint64_t token;
+  uint32_t events;
+};
+
+/// Adds, changes or removes (`EPOLL_CTL_*`) a descriptor. Returns 0 or an errno value.
+int csystem_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint64_t token);
+
+/// Waits for events. Returns their number, or the negative of an errno value. A negative timeout waits for ever.
+int csystem_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int timeout_milliseconds);
+
+/// Reads one entry that `csystem_epoll_wait` wrote.
+struct csystem_event csystem_event_at(const struct epoll_event *_Nonnull events, int index);
+
+/// The system's text for an errno value, written into `buffer`; never fails, always terminated.
+void csystem_error_text(int error, char *_Nonnull buffer, size_t capacity);
