@@ -38,7 +38,9 @@ let package = Package(
     .executableTarget(
       name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
-    .testTarget(name: "SidecarExecutorTests", dependencies: ["SidecarExecutor"], swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )

@@ -1,0 +1,64 @@
+package import Dispatch
+
+/// A point in time by which a wait has to end, or none.
+///
+/// Deadlines are absolute, so that several waits in a row can share one: each step gets what is left, and the sum stays
+/// within the bound.
+package struct Deadline: Sendable, Hashable {
+  /// The instant, or nil for a wait without an end of its own.
+  package let instant: ContinuousClock.Instant?
+
+  package init(_ instant: ContinuousClock.Instant?) {
+    self.instant = instant
+  }
+
+  /// A deadline that never comes.
+  package static var never: Deadline { Deadline(nil) }
+
+  /// The deadline `duration` from now; a duration of zero or less is a deadline that has passed, nil is ``never``.
+  package static func after(_ duration: Duration?) -> Deadline {
+    guard let duration else { return .never }
+    return Deadline(ContinuousClock.now.advanced(by: max(.zero, duration)))
+  }
+
+  /// What is left, never negative; nil without an end.
+  package var remaining: Duration? {
+    instant.map { max(.zero, ContinuousClock.now.duration(to: $0)) }
+  }
+
+  package var hasPassed: Bool {
+    guard let instant else { return false }
+    return instant <= ContinuousClock.now
+  }
+
+  /// The earlier of the two.
+  package func earlier(_ other: Deadline) -> Deadline {
+    guard let mine = instant else { return other }
+    guard let theirs = other.instant else { return self }
+    return Deadline(min(mine, theirs))
+  }
+
+  /// The same point on Dispatch's clock, which semaphores and timers wait by.
+  package var dispatchTime: DispatchTime {
+    guard let remaining else { return .distantFuture }
+    let (nanoseconds, overflow) = UInt64(clamping: remaining.wholeNanoseconds)
+      .addingReportingOverflow(DispatchTime.now().uptimeNanoseconds)
+    return overflow ? .distantFuture : DispatchTime(uptimeNanoseconds: nanoseconds)
+  }
+}
+
+extension Duration {
+  /// Nanoseconds, rounded up so that a wait never ends before its time; clamped to what an `Int64` holds (292 years).
+  package var wholeNanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    if overflow { return seconds < 0 ? .min : .max }
+    let (sum, sumOverflow) = whole.addingReportingOverflow((attoseconds + 999_999_999) / 1_000_000_000)
+    return sumOverflow ? .max : sum
+  }
+
+  /// Milliseconds rounded up and clamped to what a poll accepts.
+  package var pollMilliseconds: Int32 {
+    Int32(clamping: (wholeNanoseconds + 999_999) / 1_000_000)
+  }
+}

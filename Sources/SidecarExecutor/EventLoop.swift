@@ -1,0 +1,203 @@
+internal import Glibc
+
+/// Is told when a registered descriptor becomes ready. Called on the loop's thread.
+package protocol ReadinessHandler: AnyObject {
+  func descriptorIsReady(_ readiness: Readiness)
+}
+
+/// The loop that a sidecar thread runs: poll → I/O → timers → jobs, round and round.
+///
+/// Fair by construction: one turn serves every descriptor that is ready (each handler does a bounded amount of work and
+/// is reported again if there is more), then the timers that are due, then the jobs that had arrived, and no more. What
+/// arrives during a turn waits for the next one.
+///
+/// Bound to its thread: every member but ``init(jobs:)`` must be used there, which debug builds check.
+package final class EventLoop {
+  /// Names one registered descriptor; a stale one is recognised and ignored.
+  package struct Registration: Hashable, Sendable {
+    fileprivate let slot: UInt32
+    fileprivate let generation: UInt32
+
+    fileprivate var token: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
+  }
+
+  private struct Slot {
+    var generation: UInt32 = 0
+    var descriptor: Int32 = -1
+    var handler: (any ReadinessHandler)?
+  }
+
+  private static let wakeToken = UInt64.max
+  /// 64 KiB: reads of 32 to 64 KiB beat larger ones, which fall out of the cache before they are parsed.
+  private static let scratchCapacity = 64 * 1024
+
+  private let jobs: JobQueue
+  private var wake: WakeSignal?
+  private var poller: Poller?
+  private var timers = TimerQueue()
+  private var slots: [Slot] = []
+  private var freeSlots: [UInt32] = []
+  private var batch: [Job] = []
+  private var scratchStorage: UnsafeMutableRawBufferPointer?
+
+  init(jobs: JobQueue, wake: WakeSignal) throws(SystemError) {
+    self.jobs = jobs
+    self.wake = wake
+    let poller = try Poller()
+    try poller.add(wake.descriptor, interest: .readable, token: EventLoop.wakeToken)
+    self.poller = consume poller
+  }
+
+  deinit {
+    scratchStorage?.deallocate()
+  }
+
+  private func assertOnThread() {
+    assert(jobs.isCurrent, "An EventLoop was used off its thread. Post a closure to the SidecarThread instead.")
+  }
+
+  // MARK: Descriptors
+
+  /// Watches `descriptor`; from the next turn on `handler`, which is retained, is told when it is ready.
+  ///
+  /// Throws the error of `epoll_ctl`, or `EBADF` when the loop has ended.
+  package func register(
+    _ descriptor: Int32, interest: Readiness, handler: any ReadinessHandler
+  ) throws(SystemError) -> Registration {
+    assertOnThread()
+    if freeSlots.isEmpty {
+      freeSlots.append(UInt32(slots.count))
+      slots.append(Slot())
+    }
+    let slot = freeSlots[freeSlots.count - 1]
+    let registration = Registration(slot: slot, generation: slots[Int(slot)].generation)
+    guard poller != nil else { throw SystemError("epoll_ctl", code: EBADF) }
+    try poller?.add(descriptor, interest: interest, token: registration.token)
+    freeSlots.removeLast()
+    slots[Int(slot)].descriptor = descriptor
+    slots[Int(slot)].handler = handler
+    return registration
+  }
+
+  /// Changes what a descriptor is watched for.
+  package func update(_ registration: Registration, interest: Readiness) {
+    assertOnThread()
+    guard slots[Int(registration.slot)].generation == registration.generation else { return }
+    // Cannot fail for a descriptor that is registered and open.
+    try? poller?.modify(
+      slots[Int(registration.slot)].descriptor, interest: interest, token: registration.token)
+  }
+
+  /// Stops watching a descriptor. Call it before the descriptor is closed; events already polled are dropped.
+  package func deregister(_ registration: Registration) {
+    assertOnThread()
+    let index = Int(registration.slot)
+    guard slots[index].generation == registration.generation else { return }
+    try? poller?.remove(slots[index].descriptor)
+    slots[index].generation &+= 1
+    slots[index].descriptor = -1
+    slots[index].handler = nil
+    freeSlots.append(registration.slot)
+  }
+
+  // MARK: Timers
+
+  /// Runs `action` on the loop at `deadline`, or never for ``Deadline/never`` and on a loop that has ended.
+  @discardableResult
+  package func schedule(at deadline: Deadline, _ action: @escaping () -> Void) -> TimerID? {
+    assertOnThread()
+    guard let instant = deadline.instant, poller != nil else { return nil }
+    return timers.schedule(at: instant, action)
+  }
+
+  /// Cancels a timer that has not run yet, and lets go of its action.
+  package func cancel(_ timer: TimerID?) {
+    assertOnThread()
+    if let timer { timers.cancel(timer) }
+  }
+
+  // MARK: The read buffer
+
+  /// The buffer that every connection on this thread reads into, one at a time: an idle connection owns none.
+  package var scratch: UnsafeMutableRawBufferPointer {
+    assertOnThread()
+    if let scratchStorage { return scratchStorage }
+    let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchCapacity, alignment: 64)
+    scratchStorage = storage
+    return storage
+  }
+
+  // MARK: Running
+
+  /// Whether descriptors and timers are still served.
+  package var isRunning: Bool { poller != nil }
+
+  /// Turns until a stop is requested, then runs the jobs that were handed in before it, and ends.
+  func run() {
+    while turn() {}
+    serveJobs()
+    end()
+  }
+
+  /// One round; returns false when the loop is to stop.
+  private func turn() -> Bool {
+    let timeout: Int32
+    switch jobs.park() {
+    case .stop: return false
+    case .jobs: timeout = 0
+    case .none: timeout = millisecondsToNextTimer()
+    }
+    serveDescriptors(timeout: timeout)
+    serveTimers()
+    serveJobs()
+    return true
+  }
+
+  private func millisecondsToNextTimer() -> Int32 {
+    guard let due = timers.nextDue() else { return -1 }
+    return max(.zero, ContinuousClock.now.duration(to: due)).pollMilliseconds
+  }
+
+  private func serveDescriptors(timeout: Int32) {
+    let count = poller?.wait(milliseconds: timeout) ?? 0
+    for index in 0..<count {
+      guard let event = poller?.event(index) else { return }
+      if event.token == EventLoop.wakeToken {
+        wake?.clear()
+        continue
+      }
+      let slot = Int(event.token & 0xFFFF_FFFF)
+      guard slots[slot].generation == UInt32(event.token >> 32) else { continue }
+      slots[slot].handler?.descriptorIsReady(event.readiness)
+    }
+  }
+
+  private func serveTimers() {
+    guard timers.count > 0 else { return }
+    let now = ContinuousClock.now
+    // Timers that these schedule are later than `now`, or wait for the next turn.
+    var remaining = timers.count
+    while remaining > 0, let action = timers.popDue(at: now) {
+      action()
+      remaining -= 1
+    }
+  }
+
+  private func serveJobs() {
+    jobs.take(into: &batch)
+    guard !batch.isEmpty else { return }
+    for job in batch { job.run() }
+    batch.removeAll(keepingCapacity: batch.capacity <= 1024)
+  }
+
+  /// Lets go of every handler and timer, and closes the poller.
+  private func end() {
+    let handlers = slots.compactMap(\.handler)
+    slots.removeAll()
+    freeSlots.removeAll()
+    timers = TimerQueue()
+    poller = nil
+    wake = nil
+    _ = handlers
+  }
+}

@@ -1,0 +1,154 @@
+internal import CSystem
+internal import Dispatch
+
+/// One thing to run on a sidecar thread.
+enum Job {
+  /// A piece of a task that is isolated to an actor on this executor.
+  case isolated(UnownedJob, UnownedSerialExecutor)
+  /// A piece of a task that merely prefers this executor.
+  case preferring(UnownedJob, UnownedTaskExecutor)
+  /// A closure posted by this package: a quarter of a task's cost, and ordered like one.
+  case closure(@Sendable () -> Void)
+
+  func run() {
+    switch self {
+    case .isolated(let job, let executor): job.runSynchronously(on: executor)
+    case .preferring(let job, let executor): job.runSynchronously(on: executor)
+    case .closure(let closure): closure()
+    }
+  }
+}
+
+/// What is handed to a sidecar thread from anywhere, in the order it came.
+///
+/// Three rules hold it together:
+/// - **A wake is paid for only when the loop sleeps.** The parked flag is written and read under the queue's lock: the
+///   loop sets it when it finds nothing to do, the next enqueue clears it and signals. Nothing can slip in between.
+/// - **Order is arrival.** Priorities are ignored: reordering jobs would reorder frames.
+/// - **Nothing is lost.** Once the thread has ended, jobs still run, one at a time and in order, on a Dispatch worker
+///   that stands in for the thread: a task that awaits an actor whose thread is gone gets its turn, and its error.
+final class JobQueue: Sendable {
+  private struct State {
+    var waiting: [Job] = []
+    /// The loop sleeps in its poller, or is about to; the next enqueue has to wake it.
+    var isParked = false
+    var stopRequested = false
+    /// Present while the thread runs. Its presence says who runs the jobs: the loop, or the stand-in.
+    var wake: WakeSignal?
+    /// A stand-in is at work on `waiting`.
+    var standInIsRunning = false
+  }
+
+  private let state: Locked<State>
+
+  init(wake: WakeSignal) {
+    state = Locked(State(wake: wake))
+  }
+
+  /// Whether the calling thread is the sidecar thread, or stands in for it.
+  ///
+  /// Asked through an opaque C function: see `csystem_current_executor`.
+  var isCurrent: Bool {
+    csystem_current_executor() == Unmanaged.passUnretained(self).toOpaque()
+  }
+
+  /// Runs `body` with the calling thread marked as this queue's.
+  func asCurrent(_ body: () -> Void) {
+    let previous = csystem_exchange_current_executor(Unmanaged.passUnretained(self).toOpaque())
+    body()
+    _ = csystem_exchange_current_executor(previous)
+  }
+
+  // MARK: From any thread
+
+  func enqueue(_ job: Job) {
+    var needsStandIn = false
+    let wake: WakeSignal? = state.withLock { state in
+      state.waiting.append(job)
+      guard let wake = state.wake else {
+        needsStandIn = !state.standInIsRunning
+        state.standInIsRunning = true
+        return nil
+      }
+      guard state.isParked else { return nil }
+      state.isParked = false
+      return wake
+    }
+    // Outside the lock, so that the woken loop does not run straight into it.
+    wake?.signal()
+    if needsStandIn { startStandIn() }
+  }
+
+  /// Asks the loop to end after the jobs that it finds waiting.
+  func requestStop() {
+    let wake: WakeSignal? = state.withLock { state in
+      state.stopRequested = true
+      guard state.isParked else { return nil }
+      state.isParked = false
+      return state.wake
+    }
+    wake?.signal()
+  }
+
+  // MARK: From the loop
+
+  /// What the loop has to do before it may sleep.
+  enum Work { case none, jobs, stop }
+
+  /// Tells whether there is work; if there is none, the next enqueue will signal.
+  func park() -> Work {
+    state.withLock { state in
+      if state.stopRequested { return .stop }
+      if !state.waiting.isEmpty { return .jobs }
+      state.isParked = true
+      return .none
+    }
+  }
+
+  /// Moves the waiting jobs into `batch`, which must be empty, and lends the queue its storage.
+  func take(into batch: inout [Job]) {
+    state.withLock { state in
+      state.isParked = false
+      swap(&state.waiting, &batch)
+    }
+  }
+
+  /// Hands the queue over to the stand-in, as the last thing the thread does with it. Jobs that are still waiting, or
+  /// come later, run there.
+  func end() {
+    var released: WakeSignal?
+    let needsStandIn = state.withLock { state in
+      released = state.wake
+      state.wake = nil
+      state.standInIsRunning = !state.waiting.isEmpty
+      return state.standInIsRunning
+    }
+    _ = consume released
+    if needsStandIn { startStandIn() }
+  }
+
+  // MARK: The stand-in
+
+  private func startStandIn() {
+    DispatchQueue.global().async { [self] in
+      asCurrent {
+        var batch: [Job] = []
+        while takeLate(into: &batch) {
+          for job in batch { job.run() }
+          batch.removeAll(keepingCapacity: true)
+        }
+      }
+    }
+  }
+
+  private func takeLate(into batch: inout [Job]) -> Bool {
+    state.withLock { state in
+      guard !state.waiting.isEmpty else {
+        state.standInIsRunning = false
+        return false
+      }
+      swap(&state.waiting, &batch)
+      return true
+    }
+  }
+}

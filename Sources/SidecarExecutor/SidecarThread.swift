@@ -1,0 +1,196 @@
+internal import CSystem
+internal import Glibc
+
+/// A thread that is a Swift executor and an event loop.
+///
+/// It is both a `SerialExecutor`, to which actors can be pinned, and a `TaskExecutor`, which tasks can prefer:
+///
+/// ```swift
+/// actor Meter {
+///   let thread: SidecarThread
+///   init(on thread: SidecarThread) { self.thread = thread }
+///   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+/// }
+/// ```
+///
+/// Jobs run in the order in which they were enqueued, whatever their priority. No job is ever lost: one that comes when
+/// the thread has ended runs on a stand-in, one at a time and still isolated.
+///
+/// The thread runs until it is told to stop or the last reference to it is dropped. It blocks all signals that another
+/// thread can handle. All members can be used from any thread.
+public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
+  /// The name that the system shows for the thread, cut to 15 bytes.
+  public let name: String
+
+  private let jobs: JobQueue
+  // Safe to share: the loop asserts that it is used on its own thread only.
+  private nonisolated(unsafe) let eventLoop: EventLoop
+  private let ended: Completion<Void>
+
+  /// What has to become of the system's thread: someone joins it, or it is detached.
+  private enum Handle {
+    case joinable(pthread_t)
+    case released
+  }
+
+  private let handle: Locked<Handle>
+
+  /// Starts a thread.
+  ///
+  /// Throws ``SystemError`` when the process is out of descriptors (two are needed) or threads.
+  public init(name: String = "sidecar") throws(SystemError) {
+    self.name = name
+    let wake = try WakeSignal()
+    jobs = JobQueue(wake: wake)
+    eventLoop = try EventLoop(jobs: jobs, wake: wake)
+    ended = Completion()
+    let main = ThreadMain(jobs: jobs, loop: eventLoop, ended: ended)
+    let context = Unmanaged.passRetained(main)
+    var thread = pthread_t()
+    LiveCounters.threads.increment()
+    let error = csystem_thread_start(&thread, name, sidecarThreadMain, context.toOpaque())
+    handle = Locked(error == 0 ? .joinable(thread) : .released)
+    guard error == 0 else {
+      LiveCounters.threads.decrement()
+      context.release()
+      throw SystemError("pthread_create", code: error)
+    }
+  }
+
+  deinit {
+    // The thread itself may be the one that drops the last reference, and can't join itself: only ask.
+    jobs.requestStop()
+    abandon()
+  }
+
+  // MARK: Executor
+
+  public func enqueue(_ job: consuming ExecutorJob) {
+    jobs.enqueue(.isolated(UnownedJob(job), asUnownedSerialExecutor()))
+  }
+
+  // Both protocols ask for an `enqueue`, with one signature. They need different answers: a job that is run as the
+  // wrong kind believes that it has to hop, and is enqueued again at every suspension point.
+  @_implements(TaskExecutor, enqueue(_:))
+  public func enqueuePreferring(_ job: consuming ExecutorJob) {
+    jobs.enqueue(.preferring(UnownedJob(job), asUnownedTaskExecutor()))
+  }
+
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    UnownedSerialExecutor(ordinary: self)
+  }
+
+  /// Whether the calling code runs on this thread, or on the stand-in after the thread's end.
+  public var isCurrent: Bool { jobs.isCurrent }
+
+  public func isIsolatingCurrentContext() -> Bool? { jobs.isCurrent }
+
+  public func checkIsolated() {
+    precondition(jobs.isCurrent, "Expected to run on the sidecar thread '\(name)', but runs elsewhere.")
+  }
+
+  /// Whether the calling thread is any sidecar's thread, on which nothing may block.
+  package static var isAnyCurrent: Bool { csystem_current_executor() != nil }
+
+  // MARK: Posting
+
+  /// Runs `closure` on the thread, after everything that was enqueued or posted before it.
+  package func post(_ closure: @escaping @Sendable () -> Void) {
+    jobs.enqueue(.closure(closure))
+  }
+
+  /// The loop, for code that runs on the thread.
+  package var loop: EventLoop {
+    checkIsolated()
+    return eventLoop
+  }
+
+  // MARK: Ending
+
+  /// Asks the thread to end, after the jobs that have been enqueued so far. Returns at once; harmless when repeated.
+  package func requestStop() {
+    jobs.requestStop()
+  }
+
+  /// Whether the loop has ended and let go of its descriptors.
+  package var hasEnded: Bool { ended.current != nil }
+
+  /// Runs `body` once the thread has ended: on the thread as its last act, or at once if it already has.
+  package func whenEnded(_ body: @escaping @Sendable () -> Void) {
+    ended.whenComplete(body)
+  }
+
+  /// Blocks until the thread has ended and is joined, at most until `deadline`; returns whether it has ended.
+  ///
+  /// Must not be called on a sidecar thread.
+  package func join(until deadline: Deadline) -> Bool {
+    precondition(!isCurrent, "A thread cannot join itself. Request the stop, and join from elsewhere.")
+    guard ended.wait(until: deadline) != nil else { return false }
+    reap()
+    return true
+  }
+
+  /// Suspends until the thread has ended and is joined, at most until `deadline`; returns whether it has ended.
+  ///
+  /// In a task that runs on this very thread it returns false at once, since the thread can't end below it. Not ended
+  /// early by cancellation: cleaning up is what a cancelled task does.
+  package func joined(until deadline: Deadline) async -> Bool {
+    if isCurrent { return false }
+    let joined = Completion<Bool>()
+    let timer = DeadlineTimer(deadline) { joined.complete(false) }
+    ended.whenComplete { joined.complete(true) }
+    let hasEnded = await joined.uncancellableValue()
+    timer.cancel()
+    if hasEnded { reap() }
+    return hasEnded
+  }
+
+  /// Gives the thread up: it will end by itself once it is free to, and nobody has to join it.
+  package func abandon() {
+    if let thread = takeHandle() { pthread_detach(thread) }
+  }
+
+  /// Joins the system's thread after the exit latch: a matter of the microseconds that it needs to leave the kernel.
+  private func reap() {
+    if let thread = takeHandle() { pthread_join(thread, nil) }
+  }
+
+  private func takeHandle() -> pthread_t? {
+    handle.withLock { handle in
+      guard case .joinable(let thread) = handle else { return nil }
+      handle = .released
+      return thread
+    }
+  }
+}
+
+/// What the thread itself holds. Not the `SidecarThread`, whose last reference is what keeps the thread running.
+private final class ThreadMain {
+  let jobs: JobQueue
+  let loop: EventLoop
+  let ended: Completion<Void>
+
+  init(jobs: JobQueue, loop: EventLoop, ended: Completion<Void>) {
+    self.jobs = jobs
+    self.loop = loop
+    self.ended = ended
+  }
+
+  func run() {
+    jobs.asCurrent { loop.run() }
+    jobs.end()
+  }
+}
+
+// At file scope: written as a closure in a context that is isolated to the main actor, it would trap on the new thread.
+private func sidecarThreadMain(_ context: UnsafeMutableRawPointer) {
+  let ended: Completion<Void>
+  do {
+    let main = Unmanaged<ThreadMain>.fromOpaque(context).takeRetainedValue()
+    ended = main.ended
+    main.run()
+  }
+  // Announced last: by now the descriptors are closed and the jobs handed over.
+  LiveCounters.threads.decrement()
+  ended.complete(())
+}

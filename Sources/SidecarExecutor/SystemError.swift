@@ -1,0 +1,27 @@
+internal import CSystem
+internal import Glibc
+
+/// A system call that failed: which one, and the system's reason.
+public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The name of the call, such as `connect`.
+  public let call: String
+  /// The errno value.
+  public let code: Int32
+
+  /// Describes a failed call; `code` defaults to the calling thread's errno.
+  package init(_ call: String, code: Int32) {
+    self.call = call
+    self.code = code
+  }
+
+  /// The system's text for the code, such as `Connection refused`.
+  public var reason: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let base = buffer.baseAddress else { return "errno \(code)" }
+      csystem_error_text(code, base, buffer.count)
+      return String(cString: base)
+    }
+  }
+
+  public var description: String { "\(call): \(reason) (errno \(code))" }
+}

@@ -1,0 +1,32 @@
+internal import CSystem
+internal import Glibc
+
+/// How other threads end a poll: an `eventfd` that the poller watches.
+///
+/// A reference to the signal keeps the descriptor open, so a thread that is about to write can never hit a descriptor
+/// that was closed and given to somebody else in between; the last reference closes it.
+package final class WakeSignal: Sendable {
+  package let descriptor: Int32
+
+  package init() throws(SystemError) {
+    descriptor = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
+    guard descriptor >= 0 else { throw SystemError("eventfd", code: errno) }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// Makes the poller return, now or the next time it polls.
+  package func signal() {
+    var one: UInt64 = 1
+    // The only failure is EAGAIN, a counter that is full: then the poller wakes anyway.
+    _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+  }
+
+  /// Takes the signal back, on the polling thread after it woke.
+  package func clear() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
+  }
+}

@@ -1,0 +1,249 @@
+import Dispatch
+import Glibc
+import SidecarExecutor
+import Synchronization
+import TestSupport
+import Testing
+
+/// An actor pinned to a sidecar thread.
+private actor Pinned {
+  nonisolated let thread: SidecarThread
+  private(set) var log: [Int] = []
+
+  init(_ thread: SidecarThread) { self.thread = thread }
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+  func append(_ value: Int) { log.append(value) }
+
+  func isOnThread() -> Bool { thread.isCurrent }
+
+  /// Suspends in the middle, so that it needs the executor a second time.
+  func hop(through body: @Sendable () async -> Void) async -> Bool {
+    let before = thread.isCurrent
+    await body()
+    return before && thread.isCurrent
+  }
+}
+
+@Suite struct `Sidecar thread` {
+  @Test func `an actor pinned to the thread runs there and nowhere else`() async throws {
+    let thread = try SidecarThread()
+    let actor = Pinned(thread)
+    #expect(await actor.isOnThread())
+    #expect(!thread.isCurrent)
+    #expect(thread.isIsolatingCurrentContext() == false)
+    #expect(await actor.hop { await Task.yield() })
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+  }
+
+  @Test func `jobs run in the order they came, whatever their priority`() async throws {
+    let thread = try SidecarThread()
+    let log = Locked<[Int]>([])
+    let done = Completion<Void>()
+    // The thread is held until everything is enqueued.
+    let gate = DispatchSemaphore(value: 0)
+    thread.post { gate.wait() }
+    for index in 0..<200 {
+      if index.isMultiple(of: 2) {
+        thread.post { log.withLock { $0.append(index) } }
+      } else {
+        Task.immediate(priority: index.isMultiple(of: 3) ? .high : .background) {
+          await Pinned(thread).run { log.withLock { $0.append(index) } }
+        }
+      }
+    }
+    thread.post { done.complete(()) }
+    gate.signal()
+    _ = await done.value(until: .after(.seconds(10)))
+    #expect(log.withLock { $0 } == Array(0..<200))
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+  }
+
+  @Test func `a task that prefers the thread runs on it from end to end`() async throws {
+    let thread = try SidecarThread()
+    let stayed = await Task(executorPreference: thread) {
+      var stayed = thread.isCurrent
+      for _ in 0..<10 {
+        await Task.yield()
+        stayed = stayed && thread.isCurrent
+        await nonisolatedWork()
+        stayed = stayed && thread.isCurrent
+      }
+      return stayed
+    }.value
+    #expect(stayed)
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+  }
+
+  @Test func `a posted closure may assume the isolation of an actor that is pinned there`() async throws {
+    let thread = try SidecarThread()
+    let actor = Pinned(thread)
+    let count = try thread.postAndWait(until: .after(.seconds(10))) {
+      actor.assumeIsolated { actor in
+        actor.append(1)
+        return actor.log.count
+      }
+    }
+    #expect(count == 1)
+    thread.requestStop()
+    #expect(thread.join(until: .after(.seconds(10))))
+  }
+
+  @Test func `a blocking call from a sidecar's own thread throws instead of deadlocking`() async throws {
+    let thread = try SidecarThread()
+    let other = try SidecarThread()
+    for target in [thread, other] {
+      #expect(throws: BlockingBridgeError.onSidecarThread) {
+        try thread.postAndWait(until: .after(.seconds(10))) {
+          try target.postAndWait(until: .never) {}
+        }
+      }
+    }
+    thread.requestStop()
+    other.requestStop()
+    #expect(thread.join(until: .after(.seconds(10))))
+    #expect(other.join(until: .after(.seconds(10))))
+  }
+
+  @Test func `a blocking call gives up at its deadline when the thread is held`() throws {
+    let thread = try SidecarThread()
+    let gate = DispatchSemaphore(value: 0)
+    thread.post { gate.wait() }
+    let start = ContinuousClock.now
+    #expect(throws: BlockingBridgeError.timedOut) {
+      try thread.postAndWait(until: .after(.milliseconds(30))) {}
+    }
+    #expect(ContinuousClock.now - start >= .milliseconds(30))
+    #expect(!thread.join(until: .after(.milliseconds(10))))
+    gate.signal()
+    thread.requestStop()
+    #expect(thread.join(until: .after(.seconds(10))))
+  }
+
+  @Test func `timers fire on the thread, in order and not early`() async throws {
+    let thread = try SidecarThread()
+    let fired = Completion<[Int]>()
+    let start = ContinuousClock.now
+    thread.post {
+      var log: [Int] = []
+      let loop = thread.loop
+      for delay in [30, 10, 20] {
+        loop.schedule(at: .after(.milliseconds(delay))) {
+          log.append(delay)
+          if log.count == 3 { fired.complete(log) }
+        }
+      }
+      loop.cancel(loop.schedule(at: .after(.milliseconds(5))) { log.append(5) })
+    }
+    guard case .value(let log) = await fired.value(until: .after(.seconds(10))) else {
+      Issue.record("the timers did not fire")
+      return
+    }
+    #expect(log == [10, 20, 30])
+    #expect(ContinuousClock.now - start >= .milliseconds(30))
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+  }
+
+  @Test func `a flood of jobs does not keep timers and descriptors waiting`() async throws {
+    let thread = try SidecarThread()
+    let fired = Completion<Void>()
+    let flooding = Atomic(true)
+    @Sendable func flood() {
+      if flooding.load(ordering: .relaxed) { thread.post(flood) }
+    }
+    thread.post {
+      flood()
+      thread.loop.schedule(at: .after(.milliseconds(5))) { fired.complete(()) }
+    }
+    if case .timedOut = await fired.value(until: .after(.seconds(10))) { Issue.record("the timer starved") }
+    flooding.store(false, ordering: .relaxed)
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+  }
+
+  @Test func `jobs that come after the thread's end still run, isolated and in order`() async throws {
+    let thread = try SidecarThread()
+    let actor = Pinned(thread)
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await actor.isOnThread())
+    #expect(await actor.hop { await Task.yield() })
+    for value in 0..<100 { await actor.append(value) }
+    #expect(await actor.log == Array(0..<100))
+    #expect(await Task(executorPreference: thread) { thread.isCurrent }.value)
+    #expect(try thread.postAndWait(until: .after(.seconds(10))) { 7 } == 7)
+  }
+
+  @Test func `no job is lost in the race with the thread's end`() async throws {
+    for round in 0..<500 {
+      let thread = try SidecarThread()
+      let actor = Pinned(thread)
+      let count = 8
+      await withTaskGroup(of: Void.self) { group in
+        for value in 0..<count {
+          group.addTask { await actor.append(value) }
+        }
+        group.addTask {
+          if round.isMultiple(of: 2) { await Task.yield() }
+          thread.requestStop()
+        }
+      }
+      #expect(await actor.log.count == count)
+      #expect(await thread.joined(until: .after(.seconds(10))))
+    }
+  }
+
+  @Test func `dropping the last reference ends the thread, also from the thread itself`() async throws {
+    for dropsOnThread in [false, true] {
+      weak var dropped: SidecarThread?
+      let ended = Completion<Void>()
+      do {
+        let thread = try SidecarThread(name: "dropped")
+        dropped = thread
+        thread.whenEnded { ended.complete(()) }
+        if dropsOnThread {
+          let gate = DispatchSemaphore(value: 0)
+          thread.post {
+            gate.wait()
+            _ = thread.isCurrent
+          }
+          gate.signal()
+        }
+      }
+      if case .timedOut = await ended.value(until: .after(.seconds(10))) { Issue.record("the thread still runs") }
+      #expect(eventually { dropped == nil })
+    }
+  }
+
+  @Test func `a thousand threads started and joined leave no thread and no descriptor`() throws {
+    // Warm up what the process keeps for ever.
+    do {
+      let thread = try SidecarThread()
+      thread.requestStop()
+      #expect(thread.join(until: .after(.seconds(10))))
+    }
+    let before = ProcessCensus.take()
+    for _ in 0..<1000 {
+      let thread = try SidecarThread()
+      try thread.postAndWait(until: .after(.seconds(10))) {}
+      thread.requestStop()
+      #expect(thread.join(until: .after(.seconds(10))))
+    }
+    // Other tests run beside this one: what they hold comes and goes, a leak of a thousand stays.
+    #expect(eventually { ProcessCensus.take().descriptors < before.descriptors + 100 })
+    #expect(eventually { ProcessCensus.take().threads < before.threads + 100 })
+  }
+}
+
+extension Pinned {
+  func run(_ body: @Sendable () -> Void) { body() }
+}
+
+private nonisolated func nonisolatedWork() async {
+  await Task.yield()
+}
