@@ -1,0 +1,69 @@
+package import CSystem
+internal import Glibc
+
+/// An IPv4 or IPv6 address with a port.
+package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+  package enum Family: Sendable, Hashable { case ipv4, ipv6 }
+
+  package let family: Family
+  private let bytes: [UInt8]
+
+  /// Copies an address out of the system's form; nil for a family other than IPv4 and IPv6.
+  package init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
+    switch Int32(address.pointee.sa_family) {
+    case AF_INET: family = .ipv4
+    case AF_INET6: family = .ipv6
+    default: return nil
+    }
+    bytes = Array(UnsafeRawBufferPointer(start: address, count: Int(length)))
+  }
+
+  /// The loopback address; port 0 lets the system choose one when it is bound.
+  package static func loopback(_ family: Family = .ipv4, port: UInt16) -> SocketAddress? {
+    try? Resolver.numeric(host: family == .ipv4 ? "127.0.0.1" : "::1", port: port)?.first
+  }
+
+  /// The address that a socket is bound to, or its peer's.
+  package init?(of descriptor: Int32, peer: Bool) {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let address = withUnsafeMutablePointer(to: &storage) { storage in
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> SocketAddress? in
+        let status = peer ? getpeername(descriptor, address, &length) : getsockname(descriptor, address, &length)
+        return status == 0 ? SocketAddress(address, length: length) : nil
+      }
+    }
+    guard let address else { return nil }
+    self = address
+  }
+
+  package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    bytes.withUnsafeBytes { bytes in
+      // `bytes` was copied from a `sockaddr` of its family, and is aligned by the allocator.
+      body(bytes.assumingMemoryBound(to: sockaddr.self).baseAddress.unsafelyUnwrapped, socklen_t(bytes.count))
+    }
+  }
+
+  package var systemFamily: Int32 { family == .ipv4 ? AF_INET : AF_INET6 }
+
+  package var port: UInt16 {
+    // The port stands behind the family in both forms, in network byte order.
+    UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+  }
+
+  /// The host in its numeric form, such as `127.0.0.1` or `::1`.
+  package var host: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { buffer in
+      withSockaddr { address, length in
+        let status = getnameinfo(
+          address, length, buffer.baseAddress, socklen_t(buffer.count), nil, 0, NI_NUMERICHOST)
+        guard status == 0, let base = buffer.baseAddress else { return "?" }
+        return String(cString: base)
+      }
+    }
+  }
+
+  package var description: String {
+    family == .ipv4 ? "\(host):\(port)" : "[\(host)]:\(port)"
+  }
+}
