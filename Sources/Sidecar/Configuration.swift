@@ -1,0 +1,110 @@
+package import SidecarTransport
+internal import WebSocketProtocol
+
+/// How a sidecar connects, what it accepts, and how long it waits.
+///
+/// ```swift
+/// var configuration = WebSocketConfiguration()
+/// configuration.headers = [("Authorization", "Bearer …")]
+/// configuration.subprotocols = ["chat.v2"]
+/// configuration.maximumMessageSize = 1 << 20
+/// let sidecar = try await WebSocketSidecar.connect(to: "ws://localhost:9000/chat", configuration: configuration)
+/// ```
+public struct WebSocketConfiguration: Sendable {
+  // MARK: The opening handshake
+
+  /// Header fields that are sent with the upgrade request, in this order. Default: none.
+  ///
+  /// Names must be tokens, values must not contain CR, LF or NUL, and the fields of the handshake itself (`Host`,
+  /// `Upgrade`, `Connection`, `Sec-WebSocket-…`) can't be given; otherwise connecting throws
+  /// ``WebSocketError/invalidConfiguration(reason:)``.
+  public var headers: [(name: String, value: String)] = []
+
+  /// The subprotocols to offer, the preferred one first (RFC 6455 §1.9). Default: none.
+  ///
+  /// The server chooses one or none; one that was not offered fails the handshake.
+  public var subprotocols: [String] = []
+
+  // MARK: Times
+
+  /// How long resolving the host's name may take. Default: 10 s.
+  public var resolutionTimeout: Duration = .seconds(10)
+
+  /// How long connecting may take, all addresses together. Default: 10 s.
+  public var connectTimeout: Duration = .seconds(10)
+
+  /// How long the server may take to answer the upgrade request. Default: 10 s.
+  public var handshakeTimeout: Duration = .seconds(10)
+
+  /// How long the closing handshake may take when it was not asked for by a call with a bound of its own: when the
+  /// peer closes, or breaks the protocol. Default: 5 s. Past it, the connection is dropped.
+  public var closeTimeout: Duration = .seconds(5)
+
+  // MARK: Limits (RFC 6455 §10.4)
+
+  /// The largest message that is accepted, in bytes. Default: 16 MiB.
+  ///
+  /// A larger one ends the connection with 1009 as soon as it shows.
+  public var maximumMessageSize: Int = ProtocolLimits.defaultMaximumMessageSize
+
+  /// The largest frame that is accepted, in bytes. Default: nil, as large as a message.
+  public var maximumFrameSize: Int?
+
+  /// The most fragments that a message may come in; empty ones count. Default: 16,384. More end the connection
+  /// with 1008.
+  public var maximumFragmentsPerMessage: Int = 16_384
+
+  // MARK: Back-pressure
+
+  /// How many bytes of messages may wait to be received before the socket is no longer read. Default: 1 MiB.
+  ///
+  /// Every message is charged 48 bytes beside its own. TCP then pushes back on the peer; nothing is dropped. At most
+  /// twice this, and what one read of 64 KiB brings, is held.
+  public var inboundCapacity: Int = 1 << 20
+
+  /// How many bytes of frames may wait to be written before senders have to. Default: 1 MiB.
+  ///
+  /// Senders go on when half of it is written. A message is taken whole as long as the queue is below this mark.
+  public var outboundCapacity: Int = 1 << 20
+
+  // MARK: The rest
+
+  /// The name of the sidecar's thread, cut to 15 bytes. Default: `sidecar`.
+  public var threadName: String = "sidecar"
+
+  /// Is told what happens to the sidecar, one event at a time. Default: nil.
+  ///
+  /// Called on whatever thread the event happens; it must return soon, and must not call the sidecar.
+  public var onLog: (@Sendable (LogEvent) -> Void)?
+
+  /// Resolves host names; replaced by tests that need a slow or lying resolver.
+  package var resolver: Resolver = .system
+
+  /// Makes a configuration with the defaults.
+  public init() {}
+
+  var limits: ProtocolLimits {
+    ProtocolLimits(
+      maximumMessageSize: maximumMessageSize, maximumFrameSize: maximumFrameSize,
+      maximumFragmentsPerMessage: maximumFragmentsPerMessage)
+  }
+
+  /// Throws what is out of range.
+  func validate() throws(WebSocketError) {
+    let sizes = [
+      ("maximumMessageSize", maximumMessageSize), ("maximumFrameSize", maximumFrameSize ?? 1),
+      ("maximumFragmentsPerMessage", maximumFragmentsPerMessage), ("inboundCapacity", inboundCapacity),
+      ("outboundCapacity", outboundCapacity),
+    ]
+    for (name, value) in sizes where value < 1 {
+      throw .invalidConfiguration(reason: "\(name) is \(value), and must be at least 1")
+    }
+    let times = [
+      ("resolutionTimeout", resolutionTimeout), ("connectTimeout", connectTimeout),
+      ("handshakeTimeout", handshakeTimeout), ("closeTimeout", closeTimeout),
+    ]
+    for (name, value) in times where value <= .zero {
+      throw .invalidConfiguration(reason: "\(name) is \(value), and must be more than nothing")
+    }
+  }
+}

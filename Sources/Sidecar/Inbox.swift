@@ -1,0 +1,180 @@
+internal import SidecarExecutor
+internal import WebSocketProtocol
+
+/// Why no more messages will come.
+enum InboxEnd: Sendable {
+  /// The connection was closed in order, by either side, or the sidecar was shut down.
+  case orderly
+  /// The connection ended with an error, or the peer closed it with a code that says something is wrong.
+  case failed(WebSocketError)
+}
+
+/// What came of asking for the next message.
+enum Reception: Sendable {
+  case message(WebSocketMessage)
+  case end(InboxEnd)
+  case timedOut
+  case cancelled
+}
+
+/// The bounded queue of messages between the sidecar thread and whoever receives.
+///
+/// Two halves with a lock each. The sidecar thread appends a whole read's messages to the *back*, under one lock. A
+/// receiver takes from the *front*, and only when that is empty moves the whole back over: so the two sides meet once a
+/// batch, not once a message. Several receivers may ask at the same time; each message goes to exactly one of them,
+/// to whoever asks first.
+///
+/// Bounded by bytes: when the back holds `capacity` of them, the connection is told to stop reading, until a receiver
+/// takes the back. So at most twice the capacity, and what one read brings, is held. Every message is charged an
+/// overhead, because a queue of empty messages needs memory too.
+///
+/// Locks are taken front before back, never the other way.
+final class Inbox: Sendable {
+  /// What a message costs beside its bytes: its entry in the queue, and its share of the storage.
+  static let overheadPerMessage = 48
+
+  private struct Back {
+    /// Oldest first.
+    var messages: [WebSocketMessage] = []
+    var cost = 0
+    /// Receivers that found nothing, in the order they asked. Not empty only while no message waits.
+    var waiters: [Completion<Reception>] = []
+    var end: InboxEnd?
+    var readingIsPaused = false
+    var resumeReading: (@Sendable () -> Void)?
+  }
+
+  /// Newest first, so that the oldest can be taken from the end without moving the others.
+  private let front = Locked<[WebSocketMessage]>([])
+  private let back = Locked(Back())
+  private let capacity: Int
+
+  /// Makes an empty inbox that pauses reading when `capacity` bytes wait.
+  init(capacity: Int) {
+    self.capacity = capacity
+  }
+
+  // MARK: From the sidecar thread
+
+  /// Says how to go on reading once a receiver has made room. Called on the receiver's thread.
+  func onRoom(_ resumeReading: @escaping @Sendable () -> Void) {
+    back.withLock { $0.resumeReading = resumeReading }
+  }
+
+  /// Appends `messages` and leaves them empty with their storage kept; returns whether reading has to pause.
+  ///
+  /// After the end, they are discarded: by then the application has said that it does not want them.
+  func deliver(_ messages: inout [WebSocketMessage], cost: Int) -> Bool {
+    var handedOver: [(Completion<Reception>, WebSocketMessage)] = []
+    let mustPause = back.withLock { back in
+      guard back.end == nil else { return false }
+      let direct = min(back.waiters.count, messages.count)
+      if direct > 0 {
+        handedOver = zip(back.waiters[..<direct], messages[..<direct]).map { ($0, $1) }
+        back.waiters.removeFirst(direct)
+      }
+      if back.messages.isEmpty, direct == 0 {
+        swap(&back.messages, &messages)
+      } else {
+        back.messages.append(contentsOf: messages[direct...])
+      }
+      back.cost += cost
+      back.readingIsPaused = back.cost >= capacity
+      return back.readingIsPaused
+    }
+    messages.removeAll(keepingCapacity: true)
+    for (waiter, message) in handedOver { waiter.complete(.message(message)) }
+    return mustPause
+  }
+
+  // MARK: From anywhere
+
+  /// Says that no more messages come. The first end counts. With `discarding`, messages that nobody has taken are
+  /// dropped, and the end is met at once; otherwise it is met behind them.
+  func finish(_ end: InboxEnd, discarding: Bool) {
+    var waiters: [Completion<Reception>] = []
+    var dropped: [WebSocketMessage] = []
+    front.withLock { front in
+      back.withLock { back in
+        if back.end == nil { back.end = end }
+        back.resumeReading = nil
+        swap(&waiters, &back.waiters)
+        guard discarding else { return }
+        back.messages.removeAll()
+        back.cost = 0
+        swap(&dropped, &front)
+      }
+    }
+    for waiter in waiters { waiter.complete(.end(end)) }
+  }
+
+  /// Takes the next message or the end; nil if neither is there.
+  func next() -> Reception? {
+    next(orWait: nil)
+  }
+
+  /// Suspends for the next message or the end, at most until `deadline`.
+  func next(until deadline: Deadline) async -> Reception {
+    if let reception = next() { return reception }
+    let waiter = Completion<Reception>()
+    if let reception = next(orWait: waiter) { return reception }
+    switch await waiter.value(until: deadline) {
+    case .value(let reception): return reception
+    case .timedOut: return withdraw(waiter) ? .timedOut : await waiter.uncancellableValue()
+    case .cancelled: return withdraw(waiter) ? .cancelled : await waiter.uncancellableValue()
+    }
+  }
+
+  /// Blocks the calling thread for the next message or the end, at most until `deadline`.
+  func waitForNext(until deadline: Deadline) -> Reception {
+    if let reception = next() { return reception }
+    let waiter = Completion<Reception>()
+    if let reception = next(orWait: waiter) { return reception }
+    if let reception = waiter.wait(until: deadline) { return reception }
+    if withdraw(waiter) { return .timedOut }
+    // Taken off the list by someone who is about to complete it.
+    return waiter.wait(until: .never) ?? .timedOut
+  }
+
+  /// Takes the next message or the end; without either, notes `waiter` to be told.
+  private func next(orWait waiter: Completion<Reception>?) -> Reception? {
+    var resumeReading: (@Sendable () -> Void)?
+    let reception: Reception? = front.withLock { front in
+      if front.isEmpty, let end = refill(&front, orWait: waiter, &resumeReading) { return .end(end) }
+      return front.popLast().map { .message($0) }
+    }
+    resumeReading?()
+    return reception
+  }
+
+  /// Moves the back over to the empty front.
+  private func refill(
+    _ front: inout [WebSocketMessage], orWait waiter: Completion<Reception>?,
+    _ resumeReading: inout (@Sendable () -> Void)?
+  ) -> InboxEnd? {
+    let end: InboxEnd? = back.withLock { back in
+      guard !back.messages.isEmpty else {
+        if back.end == nil, let waiter { back.waiters.append(waiter) }
+        return back.end
+      }
+      swap(&front, &back.messages)
+      back.cost = 0
+      if back.readingIsPaused {
+        back.readingIsPaused = false
+        resumeReading = back.resumeReading
+      }
+      return nil
+    }
+    front.reverse()
+    return end
+  }
+
+  /// Takes a waiter back; false if it has been, or is just being, given something.
+  private func withdraw(_ waiter: Completion<Reception>) -> Bool {
+    back.withLock { back in
+      guard let index = back.waiters.firstIndex(where: { $0 === waiter }) else { return false }
+      back.waiters.remove(at: index)
+      return true
+    }
+  }
+}

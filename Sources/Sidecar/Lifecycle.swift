@@ -1,0 +1,197 @@
+// The life of a sidecar, in one place.
+//
+// A sidecar runs until it is told to end. Ending has four steps, and each has a moment by which the next one begins,
+// whatever happens: all of them are fixed when the shutdown is requested, so that the whole stays within one bound.
+//
+//   1. The closing flag. New work is refused, receivers are released, the loop is woken. Takes no time.
+//   2. The socket (draining): queued bytes are written, the Close frames are exchanged, the stream ends. Past its
+//      moment the connection is aborted.
+//   3. The tasks (cancelling) that were started on the sidecar: cancelled, and awaited. Past its moment those that are
+//      left are abandoned.
+//   4. The thread (joining): stopped and joined. Past its moment it is abandoned: it ends by itself, once whatever
+//      holds it lets go.
+//
+// The machine decides and keeps the times; the coordinator carries out. Both the events and the clock come from
+// outside, so every path is tested without a thread.
+//
+//   state       shutdownRequested  connectionEnded        tasksEnded           threadEnded     tick, past the moment
+//   ──────────  ─────────────────  ─────────────────────  ───────────────────  ──────────────  ───────────────────────
+//   running     draining           –                      –                    –               –
+//               raiseFlag, close
+//   draining    –                  cancelling             –                    noted           cancelling
+//                                  cancelTasks                                                 abort, cancelTasks
+//   cancelling  –                  noted                  joining              noted           joining
+//                                                         stopThread                           abandonTasks, stopThread
+//   joining     –                  noted; ended if the    –                    noted; ended if ended
+//                                  thread has ended                            the connection  abandonThread, announce
+//                                  announce                                    has: announce
+//   ended       –                  –                      –                    –               –
+//
+// A tick before the moment changes nothing: it is logged, so that a long wait shows.
+
+internal import SidecarExecutor
+
+/// Decides what each event means for a sidecar's life; carries nothing out.
+struct Lifecycle: Sendable {
+  typealias Instant = ContinuousClock.Instant
+
+  enum State: Hashable, Sendable { case running, draining, cancelling, joining, ended }
+
+  enum Event: Hashable, Sendable {
+    /// The first one counts. Nothing in the rest of the plan depends on who asked.
+    case shutdownRequested(bound: Duration, hasTasks: Bool)
+    case connectionEnded
+    case tasksEnded
+    case threadEnded
+    /// Time has passed.
+    case tick
+  }
+
+  enum Action: Hashable, Sendable {
+    /// Refuse new work and release receivers.
+    case raiseFlag
+    /// Begin the closing handshake, or give up connecting.
+    case close(deadline: Instant)
+    /// Drop the connection without waiting for the peer.
+    case abortConnection
+    case cancelTasks
+    case abandonTasks
+    case stopThread
+    case abandonThread
+    /// A tick came before the moment: say that this step still waits.
+    case logWaiting(ShutdownReport.Step.Name, elapsed: Duration)
+    /// Make ``Event/tick`` happen at this moment.
+    case wakeAt(Instant)
+    /// Everything is over: release whoever still waits, and publish the report.
+    case announce
+  }
+
+  /// How often a step that takes long is logged.
+  static let logInterval = Duration.seconds(1)
+  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers the last
+  /// turn of the loop and the join. Promised to users as "at most 100 ms" to leave room for a loaded machine.
+  static let grace = Duration.milliseconds(50)
+
+  private(set) var state = State.running
+  private(set) var steps: [ShutdownReport.Step] = []
+  private var requested: Instant?
+  private var bound = Duration.zero
+  private var stepBegan: Instant?
+  /// When the current step is given up.
+  private var moment: Instant?
+  private var connectionHasEnded = false
+  private var threadHasEnded: Bool
+  private var hasTasks = false
+
+  /// Makes the life of a sidecar; `ownsThread` says whether a thread ends with it.
+  init(ownsThread: Bool) {
+    threadHasEnded = !ownsThread
+  }
+
+  var isRunning: Bool { state == .running }
+
+  /// How long ago the shutdown was requested.
+  func elapsed(at now: Instant) -> Duration { requested?.duration(to: now) ?? .zero }
+
+  mutating func handle(_ event: Event, at now: Instant) -> [Action] {
+    switch event {
+    case .connectionEnded: connectionHasEnded = true
+    case .threadEnded: threadHasEnded = true
+    default: break
+    }
+    switch (state, event) {
+    case (.running, .shutdownRequested(let bound, let hasTasks)):
+      return begin(bound: bound, hasTasks: hasTasks, at: now)
+    case (.draining, .connectionEnded):
+      return [.cancelTasks] + enterCancelling(drained: .completed, at: now)
+    case (.cancelling, .tasksEnded):
+      return [.stopThread] + enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
+    case (.joining, .connectionEnded), (.joining, .threadEnded):
+      return endIfDone(at: now)
+    case (_, .tick):
+      return tick(at: now)
+    default:
+      return []
+    }
+  }
+
+  private mutating func begin(bound: Duration, hasTasks: Bool, at now: Instant) -> [Action] {
+    requested = now
+    self.bound = max(.zero, bound)
+    self.hasTasks = hasTasks
+    // Tasks that are still there when the socket is closed get a part of the bound of their own.
+    let reserved = hasTasks ? min(self.bound / 4, .milliseconds(250)) : .zero
+    state = .draining
+    let end = now + self.bound - reserved
+    let wake = enterStep(until: end, at: now)
+    return [.raiseFlag, .close(deadline: end)] + wake
+  }
+
+  private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
+    record(.socket, drained, at: now)
+    state = .cancelling
+    return enterStep(until: end, at: now)
+  }
+
+  private mutating func enterJoining(cancelled: ShutdownReport.Outcome, at now: Instant) -> [Action] {
+    record(.tasks, cancelled, at: now)
+    state = .joining
+    return enterStep(until: end + Lifecycle.grace, at: now) + endIfDone(at: now)
+  }
+
+  private mutating func endIfDone(at now: Instant) -> [Action] {
+    guard connectionHasEnded, threadHasEnded else { return [] }
+    record(.thread, .completed, at: now)
+    state = .ended
+    return [.announce]
+  }
+
+  private mutating func tick(at now: Instant) -> [Action] {
+    guard let moment, let stepBegan else { return [] }
+    guard now >= moment else {
+      guard let step = currentStep else { return [] }
+      return [
+        .logWaiting(step, elapsed: stepBegan.duration(to: now)), .wakeAt(min(moment, now + Lifecycle.logInterval)),
+      ]
+    }
+    switch state {
+    case .running, .ended:
+      return []
+    case .draining:
+      return [.abortConnection, .cancelTasks] + enterCancelling(drained: .timedOut, at: now)
+    case .cancelling:
+      return [.abandonTasks, .stopThread] + enterJoining(cancelled: .timedOut, at: now)
+    case .joining:
+      record(.thread, .timedOut, at: now)
+      state = .ended
+      return [.abandonThread, .announce]
+    }
+  }
+
+  private var end: Instant { (requested ?? .now) + bound }
+
+  private var currentStep: ShutdownReport.Step.Name? {
+    switch state {
+    case .draining: .socket
+    case .cancelling: .tasks
+    case .joining: .thread
+    case .running, .ended: nil
+    }
+  }
+
+  private mutating func enterStep(until moment: Instant, at now: Instant) -> [Action] {
+    stepBegan = now
+    self.moment = moment
+    return [.wakeAt(min(moment, now + Lifecycle.logInterval))]
+  }
+
+  private mutating func record(
+    _ name: ShutdownReport.Step.Name, _ outcome: ShutdownReport.Outcome, at now: Instant
+  ) {
+    guard let stepBegan, let moment else { return }
+    steps.append(
+      ShutdownReport.Step(
+        name: name, outcome: outcome, elapsed: stepBegan.duration(to: now),
+        bound: max(.zero, stepBegan.duration(to: moment))))
+  }
+}

@@ -1,0 +1,281 @@
+internal import SidecarExecutor
+internal import SidecarTransport
+internal import Synchronization
+internal import WebSocketProtocol
+
+/// The bounded queue of bytes between whoever sends and the socket.
+///
+/// A message is framed and masked on the sender's thread, straight into the queue. Who writes the queue to the socket is
+/// settled by a *turn*, which one side holds at a time:
+/// - **The sender**, when the connection is idle: it writes its frame from where it stands, and a lone request pays no
+///   wake-up.
+/// - **The sidecar thread** otherwise: in a burst the senders only queue, and it writes many frames in one system call.
+///
+/// The socket is closed only when nobody holds the turn, so a sender can never write to a descriptor that was closed
+/// and given to somebody else.
+///
+/// Bounded by bytes: when `highWatermark` of them wait, senders have to, until half of them are written. A message is
+/// admitted whole as long as the queue is below the watermark, so the queue holds at most the watermark and one message
+/// for each sender.
+final class Outbox: Sendable {
+  /// How the attempt to queue a message ended.
+  enum Admission: Sendable {
+    case admitted
+    /// The connection is not open yet.
+    case notOpen
+    /// The queue is full; the waiter that was passed is completed when there is room, or no hope.
+    case full
+    case failed(WebSocketError)
+  }
+
+  private enum Phase {
+    case notOpen
+    case open
+    /// Closing has begun: no new messages, but control frames still go out.
+    case refusing(WebSocketError)
+    /// Our Close frame is queued: nothing may follow it (RFC 6455 §5.5.1).
+    case closeQueued(WebSocketError)
+    case ended(WebSocketError)
+  }
+
+  private enum Turn { case nobody, sender, sidecar }
+
+  private struct State: ~Copyable {
+    var phase = Phase.notOpen
+    var turn = Turn.nobody
+    /// Present from opening until the sidecar thread closes it.
+    var socket: TCPSocket?
+    /// Frames, in the order they were sent.
+    var queue = ByteBuffer()
+    /// What a sender could not write in its turn. Goes before the queue.
+    var returned = ByteBuffer()
+    /// Bytes in `queue`, in `returned` and in the hands of whoever has the turn.
+    var unwritten = 0
+    var waiters: [Completion<Void>] = []
+    var maskKeys = MaskKeySource()
+    var lastTurn = ContinuousClock.now
+    /// Makes the sidecar thread call `takeTurn` soon.
+    var requestFlush: (@Sendable () -> Void)?
+  }
+
+  /// Two sends that are closer to each other than this, with nothing received between them, are a burst.
+  private static let burstGap = Duration.microseconds(50)
+  /// An emptied buffer larger than this is given back.
+  static let keptCapacity = 256 * 1024
+
+  private let state = Locked(State())
+  /// The peer has sent something since a sender last had the turn: what is sent now is likely to be an answer.
+  private let hasHeardPeer = Atomic(true)
+  private let highWatermark: Int
+  private let thread: SidecarThread
+
+  /// Makes the outbox of a connection that is not open yet, whose sidecar runs on `thread`.
+  init(highWatermark: Int, thread: SidecarThread) {
+    self.highWatermark = highWatermark
+    self.thread = thread
+  }
+
+  // MARK: From any thread
+
+  /// Queues a data message, and writes it if the connection is idle.
+  func send(_ kind: MessageKind, _ payload: UnsafeRawBufferPointer, orWait waiter: Completion<Void>?) -> Admission {
+    let onSidecarThread = thread.isCurrent
+    var mine = ByteBuffer()
+    var socket: TCPSocket?
+    var requestFlush: (@Sendable () -> Void)?
+    let admission: Admission = state.withLock { state in
+      switch state.phase {
+      case .notOpen: return .notOpen
+      case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
+      case .open:
+        guard state.unwritten < highWatermark else {
+          if let waiter { state.waiters.append(waiter) }
+          return .full
+        }
+        Outbox.append(Opcode(kind), payload, to: &state)
+        guard state.turn == .nobody else { return .admitted }
+        if !onSidecarThread, isLone(&state) {
+          state.turn = .sender
+          socket = state.socket
+          swap(&mine, &state.queue)
+        } else {
+          state.turn = .sidecar
+          requestFlush = state.requestFlush
+        }
+        return .admitted
+      }
+    }
+    if let socket { write(&mine, to: socket) }
+    requestFlush?()
+    return admission
+  }
+
+  private static func append(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, to state: inout State) {
+    let before = state.queue.count
+    FrameWriter.append(opcode, payload: payload, maskKey: state.maskKeys.nextKey(), to: &state.queue)
+    state.unwritten += state.queue.count - before
+  }
+
+  /// Whether a message that found the queue empty should be written by its sender.
+  private func isLone(_ state: inout State) -> Bool {
+    if hasHeardPeer.exchange(false, ordering: .relaxed) { return true }
+    let now = ContinuousClock.now
+    defer { state.lastTurn = now }
+    return state.lastTurn.duration(to: now) > Outbox.burstGap
+  }
+
+  /// The sender's turn: one write, and the rest to the sidecar.
+  private func write(_ mine: inout ByteBuffer, to socket: TCPSocket) {
+    // A failure leaves the bytes where they are; the sidecar meets it again, and knows what to do.
+    if case .bytes(let count) = socket.write(mine.bytes) { mine.consume(count) }
+    let requestFlush: (@Sendable () -> Void)? = state.withLock { state in
+      if case .ended = state.phase {
+        // The sidecar has left the socket open for us.
+        state.turn = .sidecar
+        return state.requestFlush
+      }
+      state.unwritten = state.queue.count + mine.count
+      if mine.isEmpty, state.queue.isEmpty {
+        state.turn = .nobody
+        swap(&mine, &state.queue)
+        return nil
+      }
+      state.turn = .sidecar
+      swap(&mine, &state.returned)
+      return state.requestFlush
+    }
+    requestFlush?()
+  }
+
+  /// Takes a waiter back; false if it has been, or is just being, completed.
+  func withdraw(_ waiter: Completion<Void>) -> Bool {
+    state.withLock { state in
+      guard let index = state.waiters.firstIndex(where: { $0 === waiter }) else { return false }
+      state.waiters.remove(at: index)
+      return true
+    }
+  }
+
+  /// Fails every send from now on with `error`, and those that wait for room. What is queued is still written.
+  func refuse(_ error: WebSocketError) {
+    let waiters = state.withLock { state in
+      switch state.phase {
+      case .notOpen: state.phase = .ended(error)
+      case .open: state.phase = .refusing(error)
+      case .refusing, .closeQueued, .ended: break
+      }
+      return Outbox.takeWaiters(&state)
+    }
+    for waiter in waiters { waiter.complete(()) }
+  }
+
+  /// Fails every send from now on with `error`, and drops what is queued. The first error counts.
+  ///
+  /// Returns whether the socket may be closed now. Otherwise a sender has the turn; when it is through, it requests a
+  /// flush.
+  @discardableResult
+  func end(_ error: WebSocketError) -> Bool {
+    var dropped = ByteBuffer()
+    var waiters: [Completion<Void>] = []
+    let mayClose = state.withLock { state in
+      if case .ended = state.phase {} else { state.phase = .ended(error) }
+      swap(&dropped, &state.queue)
+      state.returned.removeAll(keepingCapacityUpTo: 0)
+      state.unwritten = 0
+      waiters = Outbox.takeWaiters(&state)
+      return state.turn != .sender
+    }
+    for waiter in waiters { waiter.complete(()) }
+    return mayClose
+  }
+
+  /// Makes every read and write of the socket fail, if it is open. The descriptor stays open until the sidecar thread
+  /// closes it.
+  func abortSocket() {
+    state.withLock { state in
+      state.socket?.abort()
+    }
+  }
+
+  /// Gives the descriptor back. Only on the sidecar thread, and only after ``end(_:)`` has returned true.
+  func closeSocket() {
+    let socket = state.withLock { state in
+      defer { state.socket = nil }
+      return state.socket
+    }
+    socket?.close()
+  }
+
+  private static func takeWaiters(_ state: inout State) -> [Completion<Void>] {
+    defer { state.waiters = [] }
+    return state.waiters
+  }
+
+  // MARK: From the sidecar thread
+
+  /// Lets sends through. `requestFlush` makes the sidecar thread call ``takeTurn(_:)`` soon; it is called from any
+  /// thread.
+  func open(_ socket: TCPSocket, requestFlush: @escaping @Sendable () -> Void) {
+    state.withLock { state in
+      state.socket = socket
+      state.requestFlush = requestFlush
+      if case .notOpen = state.phase { state.phase = .open }
+    }
+  }
+
+  /// Notes that the peer has sent something.
+  func heardPeer() {
+    hasHeardPeer.store(true, ordering: .relaxed)
+  }
+
+  /// Queues a control frame, whatever the watermark says; the caller flushes.
+  func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+    state.withLock { state in
+      switch state.phase {
+      case .open, .refusing: Outbox.append(opcode, payload, to: &state)
+      case .notOpen, .closeQueued, .ended: break
+      }
+    }
+  }
+
+  /// Queues the Close frame; every send after it fails.
+  func sendClose(_ payload: UnsafeRawBufferPointer, refusingWith error: WebSocketError) {
+    refuse(error)
+    state.withLock { state in
+      guard case .refusing(let error) = state.phase else { return }
+      Outbox.append(.connectionClose, payload, to: &state)
+      state.phase = .closeQueued(error)
+    }
+  }
+
+  /// Swaps what is to be written next into the empty `buffer` and takes the turn. Returns false, and gives the turn
+  /// back, if there is nothing; false too while a sender has it.
+  func takeTurn(_ buffer: inout ByteBuffer) -> Bool {
+    state.withLock { state in
+      guard state.turn != .sender else { return false }
+      if !state.returned.isEmpty {
+        swap(&buffer, &state.returned)
+      } else if !state.queue.isEmpty {
+        swap(&buffer, &state.queue)
+      } else {
+        state.turn = .nobody
+        return false
+      }
+      state.turn = .sidecar
+      return true
+    }
+  }
+
+  /// Counts bytes as written, and lets senders go on that wait for room.
+  func wrote(_ count: Int) {
+    let waiters: [Completion<Void>] = state.withLock { state in
+      state.unwritten -= min(count, state.unwritten)
+      guard state.unwritten <= highWatermark / 2, !state.waiters.isEmpty else { return [] }
+      return Outbox.takeWaiters(&state)
+    }
+    for waiter in waiters { waiter.complete(()) }
+  }
+
+  /// Bytes that wait to be written.
+  var unwrittenByteCount: Int { state.withLock { $0.unwritten } }
+}
