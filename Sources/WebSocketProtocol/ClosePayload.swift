@@ -50,6 +50,11 @@ package struct ClosePayload: Hashable, Sendable {
     self.init(unchecked: violation.closeCode, reason: Self.shortened(violation.summary))
   }
 
+  /// What a receiver reported: it has been judged when it was decoded.
+  init(received code: CloseCode?, reason: String) {
+    self.init(unchecked: code, reason: reason)
+  }
+
   /// Reads the payload of a Close frame from the peer.
   package init(decoding bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) {
     if bytes.isEmpty {

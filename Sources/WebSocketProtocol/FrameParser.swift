@@ -87,7 +87,9 @@ struct FrameParser {
     let second = bytes[1]
     let reserved = first & FrameHeader.reservedBits
     // RFC 6455 §5.2: a nonzero reserved bit that no extension defines fails the connection; RFC 7692 §6 defines RSV1.
-    if reserved != 0, reserved != FrameHeader.rsv1Bit || !allowsCompression { return .violation(.reservedBits(reserved)) }
+    if reserved != 0, reserved != FrameHeader.rsv1Bit || !allowsCompression {
+      return .violation(.reservedBits(reserved))
+    }
     // §5.2: so does an unknown opcode.
     guard let opcode = Opcode(rawValue: first & FrameHeader.opcodeBits) else {
       return .violation(.reservedOpcode(first & FrameHeader.opcodeBits))

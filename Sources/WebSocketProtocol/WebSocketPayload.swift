@@ -122,7 +122,7 @@ extension WebSocketPayload: RandomAccessCollection {
     return try bytes.withMemoryRebound(to: UInt8.self, body)
   }
 
-  // What `Array(payload)` is made by: one copy instead of a loop over indices.
+  /// Copies the bytes into `buffer`: what `Array(payload)` is made by, in one copy instead of a loop over indices.
   @inlinable
   public func _copyContents(
     initializing buffer: UnsafeMutableBufferPointer<UInt8>
