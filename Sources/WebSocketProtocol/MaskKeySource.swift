@@ -1,0 +1,53 @@
+internal import COpenSSL
+internal import Glibc
+
+/// Draws masking keys that a peer, or a script that chooses the payload, cannot predict (RFC 6455 §5.3 and §10.3).
+///
+/// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn by the
+/// block: 64 of them, the 256 bytes that the kernel hands out in one call that cannot be interrupted. A key is wiped when it is handed out and none is handed out twice.
+///
+/// Not thread-safe: it belongs to whoever owns the outgoing bytes.
+package struct MaskKeySource: ~Copyable {
+  static let keysPerBlock = 64
+
+  private let block: UnsafeMutableBufferPointer<UInt32>
+  private var next: Int
+
+  /// Makes a source that has drawn nothing yet: the kernel is first asked with the first key.
+  package init() {
+    block = .allocate(capacity: Self.keysPerBlock)
+    block.initialize(repeating: 0)
+    next = Self.keysPerBlock
+  }
+
+  deinit {
+    // A plain store right before the memory is freed may be optimised away.
+    OPENSSL_cleanse(block.baseAddress, Self.keysPerBlock * MemoryLayout<UInt32>.size)
+    block.deallocate()
+  }
+
+  /// Returns a key that has never been returned before.
+  package mutating func nextKey() -> UInt32 {
+    if next == Self.keysPerBlock {
+      fillWithKernelRandomness(UnsafeMutableRawBufferPointer(block))
+      next = 0
+    }
+    let key = block[next]
+    block[next] = 0
+    next &+= 1
+    return key
+  }
+}
+
+// The block of keys has one owner, this value, which cannot be copied; nothing else points to it.
+extension MaskKeySource: @unchecked Sendable {}
+
+/// Fills up to 256 bytes from `getrandom(2)`, through the wrapper that returns all of them or none.
+///
+/// It fails only where there is no such system call; that would leave the process without unpredictable keys, and ends
+/// it.
+func fillWithKernelRandomness(_ bytes: UnsafeMutableRawBufferPointer) {
+  guard let start = bytes.baseAddress else { return }
+  let result = getentropy(start, bytes.count)
+  precondition(result == 0, "getentropy(3) failed with errno \(errno): there are no unpredictable keys without it.")
+}

@@ -1,0 +1,270 @@
+/// Turns the bytes of a connection into messages and control frames (RFC 6455 §5, §6.2 and §8.1).
+///
+/// Takes whatever a read returned, however it cuts the frames, and consumes all of it. A message that lies whole in what
+/// was read is reported where it lies; any other is put together in storage of its own, at one copy a byte. After a
+/// violation or a Close frame the receiver is one that discards, so that nothing behind it can be acted on.
+///
+/// No I/O and no locks: it belongs to whoever reads the socket.
+@usableFromInline
+package struct MessageReceiver: ~Copyable {
+  /// A frame whose header has been read.
+  private struct FrameInProgress {
+    let header: FrameHeader
+    let payloadLength: Int
+    var received = 0
+
+    var remaining: Int { payloadLength - received }
+  }
+
+  private enum Phase {
+    case frameHeader
+    case controlPayload(FrameInProgress)
+    case dataPayload(FrameInProgress)
+    case discarding
+  }
+
+  private let limits: ProtocolLimits
+  private var phase = Phase.frameHeader
+  private var parser: FrameParser
+  private var assembler: MessageAssembler
+
+  /// The payload of a control frame that came in pieces.
+  private var controlPayload = ByteBuffer()
+
+  /// The largest payload that the fast path takes.
+  @usableFromInline let maximumWholeFrame: Int
+
+  /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
+  @usableFromInline private(set) var expectsWholeMessage: Bool
+
+  /// Makes a receiver for the endpoint that plays `role`.
+  package init(role: Role, limits: ProtocolLimits = ProtocolLimits()) {
+    self.limits = limits
+    parser = FrameParser(role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: false)
+    assembler = MessageAssembler(limits: limits)
+    maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
+    expectsWholeMessage = role == .client
+  }
+
+  /// Whether a violation or a Close frame has ended the conversation, so that all further bytes are discarded.
+  package var isDiscarding: Bool {
+    if case .discarding = phase { true } else { false }
+  }
+
+  /// Whether no frame and no message has been begun: a stream that ends elsewhere was cut.
+  package var isBetweenMessages: Bool {
+    if case .frameHeader = phase { parser.isAtFrameStart && !assembler.isInsideMessage } else { false }
+  }
+
+  /// Takes the next bytes of the connection and reports what they complete.
+  ///
+  /// The bytes are changed: a server unmasks them where they are. None is needed after the call.
+  @inlinable
+  package mutating func receive<Sink: ReceiveSink & ~Copyable>(
+    _ bytes: UnsafeMutableRawBufferPointer, into sink: inout Sink
+  ) {
+    guard let start = bytes.baseAddress else { return }
+    var input = ReadCursor(bytes, from: start)
+    repeat {
+      if expectsWholeMessage { receiveWholeMessages(&input, into: &sink) }
+      guard let event = nextEvent(&input) else { return }
+      event.report(to: &sink)
+    } while true
+  }
+
+  /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
+  /// and everything that is wrong, to `nextEvent`.
+  @inlinable
+  func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
+    let end = UnsafeRawPointer(input.end)
+    let limit = maximumWholeFrame
+    var position = UnsafeRawPointer(input.position)
+    while end - position >= 2 {
+      let header = UInt16(littleEndian: position.loadUnaligned(as: UInt16.self))
+      var length = Int(header &>> 8)
+      var payload = position + 2
+      if length > 125 {
+        guard length == 126, end - position >= 4 else { break }
+        length = Int(UInt16(bigEndian: position.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+        guard length > 125 else { break }
+        payload += 2
+      }
+      guard length <= limit, length <= end - payload else { break }
+      let bytes = UnsafeRawBufferPointer(start: payload, count: length)
+      // FIN, no reserved bit, and an opcode.
+      switch UInt8(truncatingIfNeeded: header) {
+      case 0x82:
+        sink.receiveMessage(.binary, bytes)
+      case 0x81 where UTF8Validator.isValid(bytes):
+        sink.receiveMessage(.text, bytes)
+      default:
+        input.position = UnsafeMutableRawPointer(mutating: position)
+        return
+      }
+      position = payload + length
+    }
+    input.position = UnsafeMutableRawPointer(mutating: position)
+  }
+
+  /// Takes bytes from `input` up to the next thing to report, or all of them.
+  @usableFromInline
+  mutating func nextEvent(_ input: inout ReadCursor) -> ReceiveEvent? {
+    defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
+    do throws(ProtocolViolation) {
+      while true {
+        switch phase {
+        case .frameHeader:
+          guard try beginFrame(&input) else { return nil }
+        case .controlPayload(let frame):
+          guard let event = try receiveControlPayload(frame, &input) else { return nil }
+          return event
+        case .dataPayload(let frame):
+          if let event = try receiveDataPayload(frame, &input) { return event }
+          if case .dataPayload = phase { return nil }
+        case .discarding:
+          input.position = input.end
+          return nil
+        }
+      }
+    } catch {
+      discard()
+      return .violation(error)
+    }
+  }
+
+  /// Reads a header; returns whether it is complete.
+  private mutating func beginFrame(_ input: inout ReadCursor) throws(ProtocolViolation) -> Bool {
+    switch parser.parse(&input, insideMessage: assembler.isInsideMessage) {
+    case .incomplete:
+      return false
+    case .violation(let rule):
+      throw ProtocolViolation(rule)
+    case .header(let header, let payloadLength):
+      let frame = FrameInProgress(header: header, payloadLength: payloadLength)
+      if header.opcode.isControl {
+        controlPayload.removeAll()
+        phase = .controlPayload(frame)
+      } else {
+        try assembler.beginFrame(header.opcode, payloadLength: payloadLength)
+        phase = .dataPayload(frame)
+      }
+      return true
+    }
+  }
+
+  /// Takes a piece of a control frame, unmasked where it lies, and returns the event if it is the last one.
+  private mutating func receiveControlPayload(
+    _ frame: FrameInProgress, _ input: inout ReadCursor
+  ) throws(ProtocolViolation) -> ReceiveEvent? {
+    var frame = frame
+    let piece = takePayload(of: &frame, from: &input)
+    var payload = UnsafeRawBufferPointer(piece)
+    if piece.count < frame.payloadLength {
+      controlPayload.append(payload)
+      phase = .controlPayload(frame)
+      guard frame.remaining == 0 else { return nil }
+      payload = controlPayload.bytes
+    }
+    // RFC 6455 §5.4: control frames may stand between the fragments of a message, which then goes on.
+    phase = .frameHeader
+    switch frame.header.opcode {
+    case .ping: return .ping(payload)
+    case .pong: return .pong(payload)
+    default:
+      let close = try ClosePayload(decoding: payload)
+      // §5.5.1: nothing that comes after a Close frame counts.
+      discard()
+      return .close(close.code, reason: close.reason)
+    }
+  }
+
+  /// Takes a piece of a data frame, and returns the message if it is the last one.
+  private mutating func receiveDataPayload(
+    _ frame: FrameInProgress, _ input: inout ReadCursor
+  ) throws(ProtocolViolation) -> ReceiveEvent? {
+    var frame = frame
+    let piece = UnsafeRawBufferPointer(takePayload(of: &frame, from: &input))
+    if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation {
+      phase = .frameHeader
+      return try assembler.finishWhole(piece).map(Self.event)
+    }
+    try assembler.append(piece, expected: frame.header.fin ? frame.remaining + piece.count : nil)
+    return try continueMessage(frame)
+  }
+
+  /// Goes on to the rest of the frame, the next frame, or the end of the message.
+  private mutating func continueMessage(_ frame: FrameInProgress) throws(ProtocolViolation) -> ReceiveEvent? {
+    guard frame.remaining == 0 else {
+      phase = .dataPayload(frame)
+      return nil
+    }
+    phase = .frameHeader
+    guard frame.header.fin else { return nil }
+    return try assembler.finish().map(Self.event)
+  }
+
+  /// Takes as much of the payload as has arrived, and unmasks it where it lies (RFC 6455 §5.3).
+  private func takePayload(
+    of frame: inout FrameInProgress, from input: inout ReadCursor
+  ) -> UnsafeMutableRawBufferPointer {
+    let piece = input.take(upTo: frame.remaining)
+    if let key = frame.header.maskKey { Mask.apply(key: key, offset: frame.received, to: piece) }
+    frame.received += piece.count
+    return piece
+  }
+
+  private static func event(_ message: MessageAssembler.Message) -> ReceiveEvent {
+    switch message {
+    case .lent(let kind, let bytes): .message(kind, bytes)
+    case .owned(let kind, let payload): .assembledMessage(kind, payload)
+    }
+  }
+
+  private mutating func discard() {
+    phase = .discarding
+    assembler.discard()
+    controlPayload.removeAll(keepingCapacityUpTo: 0)
+  }
+}
+
+extension MessageReceiver {
+  /// Returns memory of the message in progress for the socket to be read into, or `nil` unless at least `minimum` bytes
+  /// of an uncompressed data frame's payload are still to come.
+  ///
+  /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
+  /// read into it before anything else is done with the receiver.
+  package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
+    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum else { return nil }
+    let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
+    return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
+  }
+
+  /// Takes the first `count` bytes of the memory that `directReadTarget` returned.
+  @inlinable
+  package mutating func didReadDirectly<Sink: ReceiveSink & ~Copyable>(count: Int, into sink: inout Sink) {
+    acceptDirectRead(count)?.report(to: &sink)
+  }
+
+  @usableFromInline
+  mutating func acceptDirectRead(_ count: Int) -> ReceiveEvent? {
+    guard case .dataPayload(var frame) = phase, count > 0, count <= frame.remaining else {
+      precondition(count == 0, "\(count) bytes were read directly where no frame has room for them.")
+      return nil
+    }
+    defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
+    do throws(ProtocolViolation) {
+      let target = assembler.reserve(count, expected: frame.header.fin ? frame.remaining : nil)
+      let piece = UnsafeMutableRawBufferPointer(rebasing: target.prefix(count))
+      if let key = frame.header.maskKey { Mask.apply(key: key, offset: frame.received, to: piece) }
+      frame.received += count
+      try assembler.commit(UnsafeRawBufferPointer(piece))
+      return try continueMessage(frame)
+    } catch {
+      discard()
+      return .violation(error)
+    }
+  }
+}
+
+// Its storage has one owner, this value, which cannot be copied.
+extension MessageReceiver: @unchecked Sendable {}

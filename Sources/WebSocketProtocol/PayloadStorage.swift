@@ -1,0 +1,159 @@
+internal import Glibc
+
+/// A block of `malloc`ed memory that payloads point into; it is freed with the last of them.
+///
+/// Plain `malloc` and not memory behind the object: a large message grows by `realloc`, which moves pages instead of
+/// bytes, and its memory becomes a chunk without being copied.
+@usableFromInline
+package final class PayloadChunk {
+  @usableFromInline let base: UnsafeMutableRawPointer
+
+  /// Makes a chunk of uninitialised memory.
+  init(byteCount: Int) {
+    base = allocateMemory(byteCount)
+  }
+
+  /// Makes a chunk of memory that `malloc` returned, and owns it from here on.
+  init(adopting memory: UnsafeMutableRawPointer) {
+    base = memory
+  }
+
+  deinit {
+    free(base)
+  }
+}
+
+// Each byte is written once, by the arena or storage that made the chunk, before a payload that covers it exists; no
+// payload can write. So no byte is written while another thread can read it.
+extension PayloadChunk: @unchecked Sendable {}
+
+/// Stores many small payloads one behind the other in one chunk, so that a small message costs no allocation.
+///
+/// A payload keeps its whole chunk alive. Small ones, up to 1 KiB, share chunks of 8 KiB, which is therefore the most that
+/// keeping a single small payload costs; a larger one gets a chunk of its own size. Belongs to one thread.
+@usableFromInline
+package struct PayloadArena: ~Copyable {
+  /// The largest payload that shares a chunk, in bytes. At most an eighth of a chunk is left unused.
+  @usableFromInline package static let maximumSharedPayload = 1024
+
+  @usableFromInline static let chunkSize = 8192
+
+  @usableFromInline var chunk: PayloadChunk?
+  @usableFromInline var used: Int
+
+  /// Makes an arena that allocates with its first payload.
+  package init() {
+    chunk = nil
+    used = Self.chunkSize
+  }
+
+  /// Returns a copy of `bytes` as a payload.
+  @inlinable
+  package mutating func store(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload {
+    let count = bytes.count
+    guard let source = bytes.baseAddress, let chunk, Self.chunkSize &- used >= count else {
+      return storeInNewChunk(bytes)
+    }
+    let offset = used
+    (chunk.base + offset).copyMemory(from: source, byteCount: count)
+    used = offset &+ count
+    return WebSocketPayload(
+      chunk: chunk, offset: UInt32(truncatingIfNeeded: offset), length: UInt32(truncatingIfNeeded: count))
+  }
+
+  @usableFromInline
+  mutating func storeInNewChunk(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload {
+    guard let source = bytes.baseAddress, !bytes.isEmpty else { return WebSocketPayload() }
+    guard bytes.count <= Self.maximumSharedPayload else { return WebSocketPayload(copying: bytes) }
+    let chunk = PayloadChunk(byteCount: Self.chunkSize)
+    chunk.base.copyMemory(from: source, byteCount: bytes.count)
+    self.chunk = chunk
+    used = bytes.count
+    return WebSocketPayload(chunk: chunk, offset: 0, length: UInt32(truncatingIfNeeded: bytes.count))
+  }
+}
+
+/// Memory in which one message grows, and which then becomes a payload without being copied.
+///
+/// What the peer announced is never reserved before it came: a reservation is at most twice what has arrived, or 64 KiB.
+struct MessageStorage: ~Copyable {
+  private var base: UnsafeMutableRawPointer?
+  private var capacity = 0
+  private(set) var count = 0
+
+  /// Less than this is reserved without asking how much has arrived: one socket read.
+  static let unearnedReservation = 64 * 1024
+
+  /// What is kept for the next message when one that was lent out is over.
+  static let keptCapacity = 4096
+
+  init() {}
+
+  deinit {
+    free(base)
+  }
+
+  /// The bytes stored so far; valid until the next change.
+  var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: count) }
+
+  /// Returns uninitialised memory behind the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
+  ///
+  /// `expected` is how many bytes the message will still have at most, as far as that is known: it bounds the
+  /// reservation, it never enlarges it beyond what has been earned.
+  mutating func reserve(_ minimum: Int, expected: Int?) -> UnsafeMutableRawBufferPointer {
+    let needed = count + minimum
+    if needed > capacity {
+      let earned = max(2 * needed, min(Self.unearnedReservation, expected ?? 256))
+      capacity = expected.map { max(needed, min(earned, count + $0)) } ?? earned
+      base = reallocateMemory(base, capacity)
+    }
+    return UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
+  }
+
+  mutating func commit(_ byteCount: Int) {
+    count += byteCount
+    assert(count <= capacity)
+  }
+
+  mutating func append(_ bytes: UnsafeRawBufferPointer, expected: Int?) {
+    guard !bytes.isEmpty else { return }
+    reserve(bytes.count, expected: expected).copyMemory(from: bytes)
+    count += bytes.count
+  }
+
+  /// Hands the memory over as a payload, and is empty afterwards.
+  mutating func takePayload() -> WebSocketPayload {
+    // What was reserved too much would live as long as the payload.
+    if capacity - count > count / 8 { base = reallocateMemory(base, count) }
+    guard let memory = base else { return WebSocketPayload() }
+    let payload = WebSocketPayload(
+      chunk: PayloadChunk(adopting: memory), offset: 0, length: UInt32(truncatingIfNeeded: count))
+    base = nil
+    capacity = 0
+    count = 0
+    return payload
+  }
+
+  /// Forgets the stored bytes, and frees the memory unless it is little.
+  mutating func removeAll(keepingCapacityUpTo bound: Int = Self.keptCapacity) {
+    count = 0
+    guard capacity > bound else { return }
+    free(base)
+    base = nil
+    capacity = 0
+  }
+}
+
+func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {
+  guard let memory = malloc(max(1, byteCount)) else {
+    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
+  }
+  return memory
+}
+
+func reallocateMemory(_ memory: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer {
+  guard let memory = realloc(memory, max(1, byteCount)) else {
+    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
+  }
+  return memory
+}

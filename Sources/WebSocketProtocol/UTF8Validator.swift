@@ -1,0 +1,139 @@
+/// Checks that bytes are UTF-8 as RFC 3629 defines it, in pieces of any size.
+///
+/// RFC 6455 §8.1 asks for the connection to fail on anything else. The check says so at the first byte that can no
+/// longer become part of valid text, however the text is cut: overlong forms, surrogates and code points above U+10FFFF
+/// are known by the second byte of their sequence.
+@usableFromInline
+package struct UTF8Validator: Sendable {
+  /// How many continuation bytes the sequence that was begun still needs.
+  private var pending: UInt8 = 0
+
+  // The range in which the next continuation byte has to be: narrower than 80…BF behind E0, ED, F0 and F4.
+  private var lowest: UInt8 = 0x80
+  private var highest: UInt8 = 0xBF
+
+  package init() {}
+
+  /// Whether the bytes so far end between two characters.
+  package var isComplete: Bool { pending == 0 }
+
+  /// Takes the next bytes, and returns the index of the first one that cannot be valid, or `nil`.
+  ///
+  /// After it returned an index the validator is of no further use.
+  package mutating func validate(_ bytes: UnsafeRawBufferPointer) -> Int? {
+    var index = 0
+    while pending > 0, index < bytes.count {
+      guard (lowest...highest).contains(bytes[index]) else { return index }
+      pending -= 1
+      lowest = 0x80
+      highest = 0xBF
+      index += 1
+    }
+    guard let start = bytes.baseAddress else { return nil }
+    while index < bytes.count {
+      index = Self.skipASCII(start, from: index, to: bytes.count)
+      index = Self.skipPairs(start, from: index, to: bytes.count)
+      guard index < bytes.count else { break }
+      let lead = bytes[index]
+      // RFC 3629 §4, the syntax of UTF-8 byte sequences.
+      switch lead {
+      case 0x00...0x7F:
+        index += 1
+        continue
+      case 0xC2...0xDF: (pending, lowest, highest) = (1, 0x80, 0xBF)
+      case 0xE0: (pending, lowest, highest) = (2, 0xA0, 0xBF)
+      case 0xED: (pending, lowest, highest) = (2, 0x80, 0x9F)
+      case 0xE1...0xEF: (pending, lowest, highest) = (2, 0x80, 0xBF)
+      case 0xF0: (pending, lowest, highest) = (3, 0x90, 0xBF)
+      case 0xF1...0xF3: (pending, lowest, highest) = (3, 0x80, 0xBF)
+      case 0xF4: (pending, lowest, highest) = (3, 0x80, 0x8F)
+      default: return index
+      }
+      index += 1
+      while pending > 0, index < bytes.count {
+        let byte = bytes[index]
+        guard byte >= lowest, byte <= highest else { return index }
+        pending -= 1
+        lowest = 0x80
+        highest = 0xBF
+        index += 1
+      }
+    }
+    return nil
+  }
+
+  /// Whether `bytes` is valid UTF-8 as a whole.
+  @inlinable
+  package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    isShortASCII(bytes) || isValidText(bytes)
+  }
+
+  /// Whether `bytes` is ASCII, with the answer "no" for whatever is too long to be worth inlining.
+  @inlinable
+  static func isShortASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let start = bytes.baseAddress else { return true }
+    let count = bytes.count
+    guard count <= 64 else { return false }
+    var seen: UInt64 = 0
+    var index = 0
+    while count &- index >= 8 {
+      seen |= start.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      index &+= 8
+    }
+    if index < count {
+      if count >= 8 {
+        // Reads some bytes a second time, which does no harm, instead of up to seven one by one.
+        seen |= start.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+      } else {
+        repeat {
+          seen |= UInt64(start.load(fromByteOffset: index, as: UInt8.self))
+          index &+= 1
+        } while index < count
+      }
+    }
+    return seen & highBits == 0
+  }
+
+  @usableFromInline
+  static func isValidText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var validator = UTF8Validator()
+    return validator.validate(bytes) == nil && validator.isComplete
+  }
+
+  /// The highest bit of each byte of a word: clear in all of them means eight ASCII characters.
+  @usableFromInline static let highBits: UInt64 = 0x8080_8080_8080_8080
+
+  /// The index of the first byte from `index` on that may not be ASCII: exact where a word is left to look at.
+  private static func skipASCII(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
+    var index = index
+    while end &- index >= 64 {
+      let block = start.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt64>.self)
+      let low = block.lowHalf | block.highHalf
+      let pair = low.lowHalf | low.highHalf
+      guard (pair[0] | pair[1]) & highBits == 0 else { break }
+      index &+= 64
+    }
+    while end &- index >= 8 {
+      let high = UInt64(littleEndian: start.loadUnaligned(fromByteOffset: index, as: UInt64.self)) & highBits
+      guard high == 0 else { return index &+ high.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    return index
+  }
+
+  /// The index of the first byte from `index` on that is not part of a run of two-byte sequences, looked at by fours:
+  /// text in Greek, Cyrillic, Hebrew or Arabic letters is made of such runs.
+  private static func skipPairs(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
+    var index = index
+    while end &- index >= 8 {
+      let word = UInt64(littleEndian: start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+      // Each pair is 110xxxxx 10xxxxxx, the first byte the lower one.
+      guard word & 0xC0E0_C0E0_C0E0_C0E0 == 0x80C0_80C0_80C0_80C0 else { break }
+      // C0 and C1, the overlong leads, have none of these bits; adding carries out of each pair that has one.
+      let payload = word & 0x001E_001E_001E_001E
+      guard (payload &+ 0x00FE_00FE_00FE_00FE) & 0x0100_0100_0100_0100 == 0x0100_0100_0100_0100 else { break }
+      index &+= 8
+    }
+    return index
+  }
+}
