@@ -103,9 +103,9 @@ struct Lifecycle: Sendable {
     case (.running, .shutdownRequested(let bound, let hasTasks)):
       return begin(bound: bound, hasTasks: hasTasks, at: now)
     case (.draining, .connectionEnded):
-      return [.cancelTasks] + enterCancelling(drained: .completed, at: now)
+      return enterCancelling(drained: .completed, at: now) + [.cancelTasks]
     case (.cancelling, .tasksEnded):
-      return [.stopThread] + enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
+      return enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
     case (.joining, .connectionEnded), (.joining, .threadEnded):
       return endIfDone(at: now)
     case (_, .tick):
@@ -123,8 +123,7 @@ struct Lifecycle: Sendable {
     let reserved = hasTasks ? min(self.bound / 4, .milliseconds(250)) : .zero
     state = .draining
     let end = now + self.bound - reserved
-    let wake = enterStep(until: end, at: now)
-    return [.raiseFlag, .close(deadline: end)] + wake
+    return enterStep(until: end, at: now) + [.raiseFlag, .close(deadline: end)]
   }
 
   private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
@@ -136,7 +135,7 @@ struct Lifecycle: Sendable {
   private mutating func enterJoining(cancelled: ShutdownReport.Outcome, at now: Instant) -> [Action] {
     record(.tasks, cancelled, at: now)
     state = .joining
-    return enterStep(until: end + Lifecycle.grace, at: now) + endIfDone(at: now)
+    return enterStep(until: end + Lifecycle.grace, at: now) + [.stopThread] + endIfDone(at: now)
   }
 
   private mutating func endIfDone(at now: Instant) -> [Action] {
@@ -158,9 +157,9 @@ struct Lifecycle: Sendable {
     case .running, .ended:
       return []
     case .draining:
-      return [.abortConnection, .cancelTasks] + enterCancelling(drained: .timedOut, at: now)
+      return enterCancelling(drained: .timedOut, at: now) + [.abortConnection, .cancelTasks]
     case .cancelling:
-      return [.abandonTasks, .stopThread] + enterJoining(cancelled: .timedOut, at: now)
+      return [.abandonTasks] + enterJoining(cancelled: .timedOut, at: now)
     case .joining:
       record(.thread, .timedOut, at: now)
       state = .ended

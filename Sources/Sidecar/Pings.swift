@@ -1,4 +1,5 @@
 internal import SidecarExecutor
+internal import Synchronization
 internal import WebSocketProtocol
 
 /// The Pings that have not been answered yet, in the order they were sent.
@@ -7,6 +8,14 @@ internal import WebSocketProtocol
 /// §5.5.3). One that matches none was not asked for, and is ignored.
 final class Pings: Sendable {
   typealias Answer = Completion<Result<Duration, WebSocketError>>
+
+  private static let nextNumber = Atomic<UInt64>(0)
+
+  /// A payload that no other Ping of this process has.
+  static func uniquePayload() -> WebSocketPayload {
+    let number = nextNumber.wrappingAdd(1, ordering: .relaxed).newValue
+    return withUnsafeBytes(of: number.bigEndian) { WebSocketPayload(copying: $0) }
+  }
 
   private struct Pending {
     let payload: WebSocketPayload

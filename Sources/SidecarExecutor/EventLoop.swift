@@ -82,7 +82,7 @@ package final class EventLoop {
   /// Changes what a descriptor is watched for.
   package func update(_ registration: Registration, interest: Readiness) {
     assertOnThread()
-    guard slots[Int(registration.slot)].generation == registration.generation else { return }
+    guard isCurrent(registration) else { return }
     // Cannot fail for a descriptor that is registered and open.
     try? poller?.modify(
       slots[Int(registration.slot)].descriptor, interest: interest, token: registration.token)
@@ -92,12 +92,18 @@ package final class EventLoop {
   package func deregister(_ registration: Registration) {
     assertOnThread()
     let index = Int(registration.slot)
-    guard slots[index].generation == registration.generation else { return }
+    guard isCurrent(registration) else { return }
     try? poller?.remove(slots[index].descriptor)
     slots[index].generation &+= 1
     slots[index].descriptor = -1
     slots[index].handler = nil
     freeSlots.append(registration.slot)
+  }
+
+  /// Whether a registration is still the one of its slot. None is, once the loop has ended.
+  private func isCurrent(_ registration: Registration) -> Bool {
+    let index = Int(registration.slot)
+    return index < slots.count && slots[index].generation == registration.generation
   }
 
   // MARK: Timers

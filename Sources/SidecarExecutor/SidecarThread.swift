@@ -151,7 +151,7 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   }
 
   /// Joins the system's thread after the exit latch: a matter of the microseconds that it needs to leave the kernel.
-  private func reap() {
+  package func reap() {
     if let thread = takeHandle() { pthread_join(thread, nil) }
   }
 

@@ -1,0 +1,97 @@
+internal import SidecarExecutor
+internal import SidecarTransport
+internal import WebSocketProtocol
+
+/// The way to an open connection: resolve, connect, upgrade (RFC 6455 §4.1).
+extension Connection {
+  /// Starts connecting.
+  func start() {
+    guard case .idle = phase else { return }
+    phase = .resolving
+    setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
+    let host = url.host
+    hostBeingResolved.withLock { $0 = host }
+    configuration.resolver.resolve(host: host, port: url.port) { [weak self, hostBeingResolved] result in
+      hostBeingResolved.withLock { $0 = nil }
+      self?.post { $0.resolved(result) }
+    }
+  }
+
+  private func resolved(_ result: Result<[SocketAddress], ResolutionError>) {
+    guard case .resolving = phase else { return }
+    switch result {
+    case .failure(let error):
+      failOpening(.resolutionFailed(error))
+    case .success(let addresses):
+      setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
+      phase = .connecting(
+        HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
+          self?.assumeIsolated { $0.connected(result) }
+        })
+    }
+  }
+
+  private func connected(_ result: Result<TCPSocket, ConnectError>) {
+    guard case .connecting = phase else { return }
+    switch result {
+    case .failure(let error):
+      failOpening(.connectFailed(error))
+    case .success(let socket):
+      self.socket = socket
+      do throws(SystemError) {
+        registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
+      } catch {
+        failOpening(.systemResources(error))
+        return
+      }
+      phase = .upgrading(OpeningResponseParser(request: request))
+      setTimer(.after(configuration.handshakeTimeout)) { $0.failOpening(.timedOut(.openingHandshake)) }
+      request.bytes.withUnsafeBytes { unsent.append($0) }
+      flush()
+    }
+  }
+
+  /// Takes bytes of the server's answer; returns how many belonged to it.
+  func receiveAnswer(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard case .upgrading(var parser) = phase else { return bytes.count }
+    do throws(HandshakeViolation) {
+      let (consumed, response) = try parser.receive(bytes)
+      phase = .upgrading(parser)
+      if let response { opened(response) }
+      return consumed
+    } catch {
+      failOpening(WebSocketError(error))
+      return bytes.count
+    }
+  }
+
+  private func opened(_ response: OpeningResponse) {
+    guard let socket else { return }
+    phase = .open
+    cancelTimer()
+    places.inbox.onRoom { [weak self] in self?.post { $0.resumeReading() } }
+    places.outbox.open(socket) { [weak self] in self?.post { $0.flush() } }
+    let remoteAddress = socket.remoteAddress?.description ?? url.host
+    places.opened.complete(
+      .success(
+        WaitingPlaces.Opening(
+          subprotocol: response.subprotocol, remoteAddress: remoteAddress,
+          localAddress: socket.localAddress?.description ?? "")))
+    configuration.onLog?(.opened(address: remoteAddress))
+  }
+}
+
+extension WebSocketError {
+  /// An answer that does not open the connection, in the words of the public API.
+  init(_ violation: HandshakeViolation) {
+    switch violation {
+    case .refused(let refusal):
+      self = .handshakeRefused(
+        HandshakeRefusal(
+          status: refusal.status, reason: refusal.reason,
+          headers: refusal.headers.fields.map { .init(name: $0.name, value: $0.value) }, body: refusal.bodyPrefix))
+    default:
+      self = .handshakeFailed(reason: violation.description)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+internal import SidecarExecutor
+internal import SidecarTransport
+internal import WebSocketProtocol
+
+/// Reading and writing the socket.
+extension Connection: ReadinessHandler {
+  nonisolated func descriptorIsReady(_ readiness: Readiness) {
+    assumeIsolated { $0.serve(readiness) }
+  }
+
+  private func serve(_ readiness: Readiness) {
+    if !readiness.isDisjoint(with: [.failed, .hungUp]), readingIsPaused {
+      // The stream is over in both directions, and only what the kernel still holds can be read. It is delivered
+      // whatever the inbox's capacity: the poller would report this state for ever, and senders want to know.
+      readingIsPaused = false
+      readToTheEnd()
+      return
+    }
+    if !readiness.isDisjoint(with: [.readable, .failed, .hungUp]) { readAvailable() }
+    if readiness.contains(.writable) { flush() }
+  }
+
+  private func updateInterest() {
+    guard let registration else { return }
+    var interest: Readiness = []
+    if !readingIsPaused { interest.insert(.readable) }
+    if !unsent.isEmpty { interest.insert(.writable) }
+    thread.loop.update(registration, interest: interest)
+  }
+
+  // MARK: Reading
+
+  private func readAvailable() {
+    for _ in 0..<Connection.readsPerTurn {
+      guard let socket, registration != nil, !readingIsPaused else { return }
+      let scratch = thread.loop.scratch
+      switch socket.read(into: scratch) {
+      case .bytes(let count):
+        receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
+        // A read that did not fill the buffer emptied the socket.
+        if count < scratch.count { return }
+      case .wouldBlock: return
+      case .endOfStream: return streamEnded(error: nil)
+      case .failed(let error): return streamEnded(error: error)
+      }
+    }
+  }
+
+  /// Reads until the stream ends or nothing is left in the kernel. At most the socket's receive buffer.
+  private func readToTheEnd() {
+    while let socket, registration != nil {
+      let scratch = thread.loop.scratch
+      switch socket.read(into: scratch) {
+      case .bytes(let count):
+        receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
+        readingIsPaused = false
+      case .wouldBlock, .endOfStream: return streamEnded(error: streamError)
+      case .failed(let error): return streamEnded(error: streamError ?? error)
+      }
+    }
+  }
+
+  /// Goes on reading, because a receiver has made room.
+  func resumeReading() {
+    guard readingIsPaused else { return }
+    readingIsPaused = false
+    updateInterest()
+  }
+
+  private func receive(_ bytes: UnsafeMutableRawBufferPointer) {
+    var bytes = bytes
+    if case .upgrading = phase {
+      let consumed = receiveAnswer(UnsafeRawBufferPointer(bytes))
+      // The server's first frames may come together with its answer.
+      bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
+    }
+    guard case .open = phase, !isDiscarding, !bytes.isEmpty else { return }
+    places.outbox.heardPeer()
+    receiver.receive(bytes, into: &sink)
+    deliver()
+  }
+
+  /// Hands on what the sink has collected.
+  private func deliver() {
+    for pong in sink.pongs { places.pings.receive(pong) }
+    sink.pongs.removeAll(keepingCapacity: true)
+    if !sink.messages.isEmpty {
+      let mustPause = places.inbox.deliver(&sink.messages, cost: sink.cost)
+      sink.cost = 0
+      if mustPause != readingIsPaused {
+        readingIsPaused = mustPause
+        updateInterest()
+      }
+    }
+    if let ping = sink.ping {
+      sink.ping = nil
+      ping.withUnsafeBytes { places.outbox.sendControl(.pong, $0) }
+      flush()
+    }
+    if let close = sink.close {
+      sink.close = nil
+      received(close: close.code, reason: close.reason)
+    }
+    if let violation = sink.violation {
+      sink.violation = nil
+      perform(closing.fail(violation), because: violation)
+    }
+  }
+
+  // MARK: Writing
+
+  func sendPing(_ payload: WebSocketPayload) {
+    payload.withUnsafeBytes { places.outbox.sendControl(.ping, $0) }
+    flush()
+  }
+
+  /// Writes what waits, as far as the kernel takes it.
+  func flush() {
+    if case .ending = phase { return finishEnding() }
+    guard let socket, registration != nil else { return }
+    let wasBlocked = !unsent.isEmpty
+    var budget = Connection.writtenPerTurn
+    while true {
+      if unsent.isEmpty {
+        unsent.removeAll(keepingCapacityUpTo: Outbox.keptCapacity)
+        guard places.outbox.takeTurn(&unsent) else { break }
+      }
+      guard budget > 0 else {
+        post { $0.flush() }
+        break
+      }
+      let result = socket.write(unsent.bytes)
+      guard case .bytes(let count) = result else {
+        if case .failed(let error) = result { return writingFailed(error) }
+        break
+      }
+      unsent.consume(count)
+      budget -= count
+      places.outbox.wrote(count)
+    }
+    if wasBlocked || !unsent.isEmpty { updateInterest() }
+  }
+
+  /// The peer does not take any more. What it sent before may say why, so that is read first.
+  private func writingFailed(_ error: SystemError) {
+    streamError = error
+    readToTheEnd()
+  }
+}

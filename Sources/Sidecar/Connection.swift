@@ -1,0 +1,158 @@
+internal import SidecarExecutor
+internal import SidecarTransport
+internal import WebSocketProtocol
+
+/// One WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second one.
+///
+/// An actor pinned to the sidecar's thread: its state can only be touched there, which the compiler checks. It is entered
+/// in two ways, and both are already on the thread: from the event loop's callbacks, and from closures that are posted to
+/// it. Neither is a task, and nothing here suspends; everything that waits is a timer or a descriptor of the loop.
+///
+/// What the other threads share with it stands in ``WaitingPlaces``.
+actor Connection {
+  /// How far the connection has come. Closing is a matter of the open phase: see `ClosingHandshake`.
+  enum Phase {
+    case idle
+    case resolving
+    case connecting(HappyEyeballs)
+    case upgrading(OpeningResponseParser)
+    case open
+    /// Told to everyone, except that a sender still has the turn at the socket.
+    case ending(CloseStatus)
+    case ended
+  }
+
+  /// After the last Close frame the server has this long to end the stream before we do (RFC 6455 §7.1.1).
+  static let endOfStreamGrace = Duration.seconds(1)
+  /// How many times the read buffer is filled before other connections have their turn.
+  static let readsPerTurn = 4
+  /// How much is written before other connections have their turn.
+  static let writtenPerTurn = 1 << 20
+
+  nonisolated let thread: SidecarThread
+  nonisolated let places: WaitingPlaces
+  nonisolated let configuration: WebSocketConfiguration
+  /// The host that the system's resolver is being asked for, until it answers. Outlives the connection's interest in it.
+  nonisolated let hostBeingResolved = Locked<String?>(nil)
+
+  let url: WebSocketURL
+  let request: OpeningRequest
+  var phase = Phase.idle
+  var socket: TCPSocket?
+  var registration: EventLoop.Registration?
+  /// The deadline of the phase, or of the closing handshake.
+  var timer: TimerID?
+  var timerDeadline = Deadline.never
+
+  var receiver: MessageReceiver
+  var sink = DeliverySink()
+  var closing = ClosingHandshake(role: .client)
+  /// What the system said when the stream broke.
+  var streamError: SystemError?
+  /// The inbox is full: the socket is not read.
+  var readingIsPaused = false
+  /// Nothing that arrives counts any more; it is read to find the end of the stream.
+  var isDiscarding = false
+  /// What is being written. Not empty between turns only if the kernel took no more.
+  var unsent = ByteBuffer()
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+  /// Makes a connection that does nothing yet. Throws ``WebSocketError/invalidURL(_:reason:)`` and
+  /// ``WebSocketError/invalidConfiguration(reason:)``.
+  init(to url: WebSocketURL, configuration: WebSocketConfiguration, thread: SidecarThread) throws(WebSocketError) {
+    self.url = url
+    self.configuration = configuration
+    self.thread = thread
+    places = WaitingPlaces(configuration, thread: thread)
+    receiver = MessageReceiver(role: .client, limits: configuration.limits)
+    do {
+      request = try OpeningRequest(
+        host: url.host, port: Int(url.port), isSecure: false, target: url.resource,
+        headers: HeaderFields(configuration.headers.map { HeaderFields.Field($0.name, $0.value) }),
+        subprotocols: configuration.subprotocols)
+    } catch {
+      throw .invalidConfiguration(reason: error.description)
+    }
+  }
+
+  /// Runs `body` on the connection's thread, soon; from any thread, in the order of the calls.
+  nonisolated func post(_ body: @escaping @Sendable (isolated Connection) -> Void) {
+    thread.post { self.assumeIsolated { connection in body(connection) } }
+  }
+
+  // MARK: Time
+
+  /// Sets the connection's one timer: it gives up what it is doing at `deadline`.
+  func setTimer(_ deadline: Deadline, _ action: @escaping @Sendable (isolated Connection) -> Void) {
+    thread.loop.cancel(timer)
+    timerDeadline = deadline
+    timer = thread.loop.schedule(at: deadline) { [weak self] in
+      self?.assumeIsolated { connection in
+        connection.timer = nil
+        action(connection)
+      }
+    }
+  }
+
+  func cancelTimer() {
+    thread.loop.cancel(timer)
+    timer = nil
+    timerDeadline = .never
+  }
+
+  // MARK: The end
+
+  /// The connection failed before it was open.
+  func failOpening(_ error: WebSocketError) {
+    finish(CloseStatus(code: .abnormalClosure, reason: "", initiator: .us, error: error))
+  }
+
+  /// Drops the connection, because the time for ending it properly is over.
+  func abort() {
+    switch phase {
+    case .ending, .ended: return
+    case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
+    case .open:
+      // If there has been no time even for a Close frame, one still goes ahead if the kernel takes it.
+      if closing.canSend { perform(closing.sendClose(.goingAway)) }
+      streamEnded(error: nil, giveUp: .timedOut(.closingHandshake))
+    }
+  }
+
+  /// Ends the connection: the socket is closed and everyone told, in this order.
+  func finish(_ status: CloseStatus) {
+    switch phase {
+    case .ending, .ended: return
+    case .connecting(let attempts): attempts.cancel()
+    case .idle, .resolving, .upgrading, .open: break
+    }
+    phase = .ending(status)
+    cancelTimer()
+    if let registration { thread.loop.deregister(registration) }
+    registration = nil
+    places.release(status)
+    finishEnding()
+  }
+
+  /// Closes the socket, unless a sender is just writing to it: then it will ask for a flush, which comes back here.
+  func finishEnding() {
+    guard case .ending(let status) = phase, places.outbox.end(status.error ?? .closed(status)) else { return }
+    phase = .ended
+    socket?.close()
+    places.outbox.closeSocket()
+    socket = nil
+    unsent.removeAll(keepingCapacityUpTo: 0)
+    configuration.onLog?(.connectionEnded(status))
+    // Announced last: by now the descriptor is given back and every waiting call has been released.
+    places.ended.complete(status)
+  }
+}
+
+extension ClosePayload {
+  /// What is said when the connection has served its purpose (RFC 6455 §7.4.1).
+  static var normal: ClosePayload { (try? ClosePayload(.normalClosure)) ?? .empty }
+
+  /// What is said when an endpoint goes away without time for more (RFC 6455 §7.4.1).
+  static var goingAway: ClosePayload { (try? ClosePayload(.goingAway)) ?? .empty }
+}

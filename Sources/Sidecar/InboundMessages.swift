@@ -1,0 +1,46 @@
+public import WebSocketProtocol
+
+/// The messages of a connection, as a sequence that throws what ended it.
+///
+/// ```swift
+/// for try await message in sidecar.inbound { … }
+/// ```
+///
+/// Ends when the connection ends in order (see ``CloseStatus/isOrderly``), and throws the same error as every other call
+/// otherwise. Stays on the caller's executor: an element that has arrived is taken without a hop. Each message is
+/// delivered once, to whoever asks first.
+public struct InboundMessages: AsyncSequence, Sendable {
+  /// A message.
+  public typealias Element = WebSocketMessage
+  /// What ended the connection, or ``WebSocketError/cancelled``.
+  public typealias Failure = WebSocketError
+
+  private let sidecar: WebSocketSidecar
+
+  init(_ sidecar: WebSocketSidecar) {
+    self.sidecar = sidecar
+  }
+
+  /// Makes an iterator over the messages that nobody has taken yet.
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(sidecar: sidecar)
+  }
+
+  /// Takes one message after the other. Keeps the sidecar alive.
+  public struct Iterator: AsyncIteratorProtocol {
+    let sidecar: WebSocketSidecar
+
+    /// The next message, or nil when the connection has ended in order.
+    public mutating func next() async throws(WebSocketError) -> WebSocketMessage? {
+      try await next(isolation: #isolation)
+    }
+
+    /// The next message, or nil when the connection has ended in order; without leaving the caller's actor.
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(WebSocketError) -> WebSocketMessage? {
+      if let reception = sidecar.places.inbox.next() { return try reception.get() }
+      return try await sidecar.places.inbox.next(until: .never).get()
+    }
+  }
+}

@@ -1,0 +1,162 @@
+internal import SidecarExecutor
+internal import WebSocketProtocol
+
+/// Ends a sidecar, within a bound, whoever asks and whatever holds it up.
+///
+/// It owns no thread and no task. It is moved by events alone: the connection's end, the last task's end, the thread's
+/// end, and a timer that belongs to neither the sidecar thread (which the application may hold) nor the concurrency pool
+/// (which may be full). The ``Lifecycle`` decides what each event means; this carries it out, outside the lock.
+/// Whoever asked for the shutdown only waits for the report.
+final class ShutdownCoordinator: Sendable {
+  /// Completed when everything is over.
+  let report = Completion<ShutdownReport>()
+
+  private let connection: Connection
+  private let thread: SidecarThread
+  private let ownsThread: Bool
+  private let tasks: TaskRegistry
+
+  private struct State {
+    var lifecycle: Lifecycle
+    var wasRequested = false
+    var timer: DeadlineTimer?
+    var bound = Duration.zero
+    var keepsUnread = false
+    var payload = ClosePayload.empty
+    var cancelledTaskCount = 0
+    var abandoned: [ShutdownReport.Abandoned] = []
+  }
+
+  private let state: Locked<State>
+
+  init(connection: Connection, thread: SidecarThread, ownsThread: Bool, tasks: TaskRegistry) {
+    self.connection = connection
+    self.thread = thread
+    self.ownsThread = ownsThread
+    self.tasks = tasks
+    state = Locked(State(lifecycle: Lifecycle(ownsThread: ownsThread)))
+  }
+
+  /// Whether nobody has asked for the end yet.
+  var isRunning: Bool { state.withLock { !$0.wasRequested } }
+
+  /// Requests the shutdown. The first request counts; later ones only get to wait for the same report.
+  func request(bound: Duration, keepingUnread: Bool, payload: ClosePayload) {
+    let isFirst = state.withLock { state in
+      guard !state.wasRequested else { return false }
+      state.wasRequested = true
+      state.bound = max(.zero, bound)
+      state.keepsUnread = keepingUnread
+      state.payload = payload
+      return true
+    }
+    guard isFirst else { return }
+    tasks.close()
+    handle(.shutdownRequested(bound: bound, hasTasks: tasks.hasTasks))
+    connection.places.ended.whenComplete { _ in self.handle(.connectionEnded) }
+    if ownsThread { thread.whenEnded { self.handle(.threadEnded) } }
+  }
+
+  /// What there is to report so far, for a caller that can't wait.
+  var provisionalReport: ShutdownReport {
+    report.current ?? makeReport(state.withLock { $0 }, isFinal: false)
+  }
+
+  private func handle(_ event: Lifecycle.Event) {
+    let actions = state.withLock { $0.lifecycle.handle(event, at: .now) }
+    for action in actions { perform(action) }
+  }
+
+  private func perform(_ action: Lifecycle.Action) {
+    switch action {
+    case .wakeAt(let instant): setTimer(instant)
+    case .raiseFlag: raiseFlag()
+    case .close(let deadline): close(deadline)
+    case .abortConnection: abortConnection()
+    case .cancelTasks: cancelTasks()
+    case .abandonTasks: abandonTasks()
+    case .stopThread: if ownsThread { thread.requestStop() }
+    case .abandonThread: abandonThread()
+    case .logWaiting(let step, let elapsed): connection.configuration.onLog?(.shutdownWaiting(step, elapsed: elapsed))
+    case .announce: announce()
+    }
+  }
+
+  private func setTimer(_ instant: ContinuousClock.Instant) {
+    let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
+    let previous = state.withLock { state in
+      defer { state.timer = timer }
+      return state.timer
+    }
+    previous?.cancel()
+  }
+
+  private func raiseFlag() {
+    connection.places.raiseFlag(keepingUnread: state.withLock { $0.keepsUnread })
+  }
+
+  private func close(_ deadline: ContinuousClock.Instant) {
+    let payload = state.withLock { $0.payload }
+    connection.post { $0.close(payload, deadline: Deadline(deadline), discarding: true) }
+  }
+
+  private func abortConnection() {
+    connection.post { $0.abort() }
+  }
+
+  private func cancelTasks() {
+    let count = tasks.cancelAll { self.handle(.tasksEnded) }
+    state.withLock { $0.cancelledTaskCount = count }
+  }
+
+  private func abandonTasks() {
+    let count = tasks.abandonAll()
+    if count > 0 { state.withLock { $0.abandoned.append(.tasks(count: count)) } }
+  }
+
+  private func abandonThread() {
+    if ownsThread {
+      state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
+      thread.abandon()
+    }
+    // What the thread can't do any more in time: end every call that waits on the connection, and let the peer see the
+    // end of the stream. The descriptor itself stays with the thread.
+    connection.places.outbox.abortSocket()
+    let status = CloseStatus(
+      code: .abnormalClosure, reason: "", initiator: .us, error: .timedOut(.closingHandshake))
+    connection.places.release(status)
+    connection.places.outbox.end(.closed(status))
+    connection.places.ended.complete(status)
+  }
+
+  private func announce() {
+    if let host = connection.hostBeingResolved.withLock({ $0 }) {
+      state.withLock { $0.abandoned.append(.resolution(host: host)) }
+    }
+    // Tasks that are exempt wait for this very report; whoever waits for them is released with it.
+    _ = tasks.abandonAll()
+    let snapshot = state.withLock { state in
+      defer { state.timer = nil }
+      return state
+    }
+    snapshot.timer?.cancel()
+    let final = makeReport(snapshot, isFinal: true)
+    connection.configuration.onLog?(.shutDown(final))
+    LiveCounters.sidecars.decrement()
+    report.complete(final)
+  }
+
+  private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {
+    var steps = state.lifecycle.steps
+    if !isFinal {
+      let all: [ShutdownReport.Step.Name] = [.socket, .tasks, .thread]
+      for name in all.dropFirst(steps.count) {
+        steps.append(.init(name: name, outcome: .underWay, elapsed: .zero, bound: state.bound))
+      }
+    }
+    return ShutdownReport(
+      steps: steps, bound: state.bound, elapsed: state.lifecycle.elapsed(at: .now),
+      closeStatus: connection.places.ended.current, cancelledTaskCount: state.cancelledTaskCount,
+      abandoned: state.abandoned)
+  }
+}

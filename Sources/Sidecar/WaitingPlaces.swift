@@ -1,0 +1,47 @@
+internal import SidecarExecutor
+
+/// Every place in which a call can wait on a sidecar, in one list: whatever ends the connection ends the waiting in all
+/// of them, and none is forgotten.
+///
+/// Tasks started with `run` wait in the ``TaskRegistry``, and shutdowns for the report; both outlive the connection.
+struct WaitingPlaces: Sendable {
+  /// Receivers.
+  let inbox: Inbox
+  /// Senders that wait for room.
+  let outbox: Outbox
+  /// Callers of `ping`.
+  let pings = Pings()
+  /// Callers that wait for the connection to open.
+  let opened = Completion<Result<Opening, WebSocketError>>()
+  /// Callers that wait for the connection to end. Completed when its descriptor is closed.
+  let ended = Completion<CloseStatus>()
+
+  /// What was agreed on when the connection opened.
+  struct Opening: Sendable {
+    let subprotocol: String?
+    let remoteAddress: String
+    let localAddress: String
+  }
+
+  init(_ configuration: WebSocketConfiguration, thread: SidecarThread) {
+    inbox = Inbox(capacity: configuration.inboundCapacity)
+    outbox = Outbox(highWatermark: configuration.outboundCapacity, thread: thread)
+  }
+
+  /// Ends every wait but the one for the end, because it is settled how the connection ends. Messages that have arrived
+  /// can still be received.
+  func release(_ status: CloseStatus) {
+    let error = status.error ?? .closed(status)
+    opened.complete(.failure(error))
+    inbox.finish(status.isOrderly ? .orderly : .failed(error), discarding: false)
+    outbox.refuse(error)
+    pings.end(error)
+  }
+
+  /// Refuses new work and releases the receivers, because the application has asked for the end.
+  func raiseFlag(keepingUnread: Bool) {
+    opened.complete(.failure(.closed(nil)))
+    inbox.finish(.orderly, discarding: !keepingUnread)
+    outbox.refuse(.closed(nil))
+  }
+}

@@ -1,0 +1,321 @@
+public import SidecarExecutor
+public import WebSocketProtocol
+
+/// A WebSocket connection that is run by a thread of its own.
+///
+/// ```swift
+/// let sidecar = try await WebSocketSidecar.connect(to: "ws://localhost:9000/feed")
+/// try await sidecar.send("subscribe")
+/// for await message in sidecar.messages { print(message) }
+/// print(await sidecar.shutdown(within: .seconds(5)))
+/// ```
+///
+/// The sidecar is an actor on its own thread, which also runs the socket. None of the calls below hops there: sending
+/// and receiving happen on the caller's side of two bounded queues. To run code of your own on the thread, see
+/// ``run(_:)``.
+///
+/// Always end a sidecar with ``shutdown(within:keepingUnread:)``, or use ``withWebSocketSidecar(_:configuration:shutdownWithin:_:)``,
+/// which does. Dropping the last reference also closes the socket and ends the thread, but without waiting for the peer.
+///
+/// Everything can be called from any task and any thread, at any time. Every call ends: what is asked of a sidecar that
+/// is closing or closed fails with ``WebSocketError/closed(_:)``.
+public actor WebSocketSidecar {
+  /// The thread that runs the sidecar. Actors of your own can be pinned to it too.
+  public nonisolated let thread: SidecarThread
+
+  nonisolated let connection: Connection
+  nonisolated let tasks = TaskRegistry()
+  nonisolated let coordinator: ShutdownCoordinator
+
+  nonisolated var places: WaitingPlaces { connection.places }
+
+  /// Pins the actor to its thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+  /// Starts a thread, and connecting on it, and returns without waiting for either.
+  ///
+  /// Use it where the connection has to be observed, or shut down, while it is being made; otherwise use
+  /// ``connect(to:configuration:)``. Sends wait until the connection is open.
+  ///
+  /// Throws ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
+  /// ``WebSocketError/systemResources(_:)``.
+  public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
+    try configuration.validate()
+    let url = try WebSocketURL(url)
+    do {
+      thread = try SidecarThread(name: configuration.threadName)
+    } catch {
+      throw .systemResources(error)
+    }
+    connection = try Connection(to: url, configuration: configuration, thread: thread)
+    coordinator = ShutdownCoordinator(connection: connection, thread: thread, ownsThread: true, tasks: tasks)
+    LiveCounters.sidecars.increment()
+    connection.post { $0.start() }
+  }
+
+  deinit {
+    // The last reference may be dropped anywhere, on the sidecar's own thread too: ask for the end, wait for nothing.
+    coordinator.request(bound: .zero, keepingUnread: false, payload: .goingAway)
+  }
+
+  // MARK: Connecting
+
+  /// Connects to a `ws` URL, and returns when the connection is open.
+  ///
+  /// Tries every address of the host (RFC 8305) and performs the opening handshake (RFC 6455 §4.1), each step within its
+  /// time in the configuration. If that fails, or the task is cancelled, everything is cleaned up before the error is
+  /// thrown.
+  ///
+  /// Throws a ``WebSocketError`` that says which step failed and why.
+  public static func connect(
+    to url: String, configuration: WebSocketConfiguration = .init()
+  ) async throws(WebSocketError) -> WebSocketSidecar {
+    let sidecar = try WebSocketSidecar(url, configuration: configuration)
+    do {
+      try await sidecar.connected()
+      return sidecar
+    } catch {
+      _ = await sidecar.shutdown(within: .zero)
+      throw error
+    }
+  }
+
+  /// Waits until the connection is open; returns at once if it is, or was.
+  ///
+  /// Throws the error that connecting failed with, or ``WebSocketError/cancelled``.
+  public nonisolated func connected() async throws(WebSocketError) {
+    _ = try await opening(until: .never)
+  }
+
+  private nonisolated func opening(until deadline: Deadline) async throws(WebSocketError) -> WaitingPlaces.Opening {
+    switch await places.opened.value(until: deadline) {
+    case .value(let result): return try result.get()
+    case .timedOut: throw .timedOut(.send)
+    case .cancelled: throw .cancelled
+    }
+  }
+
+  /// The subprotocol that the server chose among the offered ones; nil if it chose none, or before the connection is
+  /// open (RFC 6455 §1.9).
+  public nonisolated var subprotocol: String? { (try? places.opened.current?.get())?.subprotocol }
+
+  /// The server's numeric address and port, such as `[::1]:9000`; nil before the connection is open.
+  public nonisolated var remoteAddress: String? { (try? places.opened.current?.get())?.remoteAddress }
+
+  // MARK: Sending
+
+  /// Sends a message (RFC 6455 §6.1).
+  ///
+  /// Returns when the message is in the outbound queue, in the order of the calls; the sidecar writes it. Suspends while
+  /// ``WebSocketConfiguration/outboundCapacity`` bytes wait to be written, at most for `timeout` (default: as long as it
+  /// takes, the sidecar's life at most).
+  ///
+  /// Throws ``WebSocketError/timedOut(_:)`` or ``WebSocketError/cancelled`` (then the message was not queued),
+  /// ``WebSocketError/closed(_:)``, or what ended the connection.
+  public nonisolated func send(_ message: WebSocketMessage, timeout: Duration? = nil) async throws(WebSocketError) {
+    let deadline = Deadline.after(timeout)
+    while true {
+      switch places.outbox.send(message, orWait: nil) {
+      case .admitted: return
+      case .failed(let error): throw error
+      case .notOpen: _ = try await opening(until: deadline)
+      case .full:
+        let room = Completion<Void>()
+        switch places.outbox.send(message, orWait: room) {
+        case .admitted: return
+        case .failed(let error): throw error
+        case .notOpen: continue
+        case .full:
+          let result = await room.value(until: deadline)
+          if case .value = result { continue }
+          _ = places.outbox.withdraw(room)
+          if case .cancelled = result { throw .cancelled }
+          throw .timedOut(.send)
+        }
+      }
+    }
+  }
+
+  /// Sends a text message; see ``send(_:timeout:)-(WebSocketMessage,_)``.
+  public nonisolated func send(_ text: String, timeout: Duration? = nil) async throws(WebSocketError) {
+    try await send(.text(text), timeout: timeout)
+  }
+
+  /// Sends a binary message of a copy of `bytes`; see ``send(_:timeout:)-(WebSocketMessage,_)``.
+  public nonisolated func send(_ bytes: [UInt8], timeout: Duration? = nil) async throws(WebSocketError) {
+    try await send(.binary(WebSocketPayload(bytes)), timeout: timeout)
+  }
+
+  /// Sends a Ping and returns how long the Pong took (RFC 6455 §5.5.2).
+  ///
+  /// `payload` has at most 125 bytes; by default it is one that no other Ping of this process has. Waits at most for
+  /// `timeout` (default: as long as the connection lives).
+  ///
+  /// Throws ``WebSocketError/pingTooLong(byteCount:)``, ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``,
+  /// ``WebSocketError/closed(_:)`` or what ended the connection.
+  @discardableResult
+  public nonisolated func ping(
+    _ payload: [UInt8]? = nil, timeout: Duration? = nil
+  ) async throws(WebSocketError) -> Duration {
+    let answer = try postPing(payload)
+    switch await answer.value(until: .after(timeout)) {
+    case .value(let result): return try result.get()
+    case .timedOut:
+      places.pings.forget(answer)
+      throw .timedOut(.pong)
+    case .cancelled:
+      places.pings.forget(answer)
+      throw .cancelled
+    }
+  }
+
+  nonisolated func postPing(_ payload: [UInt8]?) throws(WebSocketError) -> Pings.Answer {
+    if let payload, payload.count > 125 { throw .pingTooLong(byteCount: payload.count) }
+    let answer = Pings.Answer()
+    let payload = payload.map { WebSocketPayload($0) } ?? Pings.uniquePayload()
+    places.pings.expect(payload, answer: answer)
+    connection.post { $0.sendPing(payload) }
+    return answer
+  }
+
+  // MARK: Receiving
+
+  /// The messages, as a stream that ends when the connection does; ``closeStatus`` then says how.
+  ///
+  /// A pull: nothing is read from the network that nobody asks for, beyond
+  /// ``WebSocketConfiguration/inboundCapacity``. Each message is delivered once, to whoever asks first, so several
+  /// streams share the messages. Ends early when the iterating task is cancelled. ``inbound`` is faster, and throws what
+  /// ended the connection.
+  public nonisolated var messages: AsyncStream<WebSocketMessage> {
+    AsyncStream {
+      guard case .message(let message) = await self.places.inbox.next(until: .never) else { return nil }
+      return message
+    }
+  }
+
+  /// The messages, as a sequence that throws what ended the connection, if that was not in order.
+  public nonisolated var inbound: InboundMessages { InboundMessages(self) }
+
+  /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
+  ///
+  /// Waits at most for `timeout` (default: as long as the connection lives).
+  ///
+  /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``, or what ended the connection.
+  public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
+    try await places.inbox.next(until: .after(timeout)).get()
+  }
+
+  // MARK: Closing
+
+  /// How the connection ended; nil while it has not.
+  public nonisolated var closeStatus: CloseStatus? { places.ended.current }
+
+  /// Closes the connection (RFC 6455 §7.1.2) and returns how it ended.
+  ///
+  /// Sends what is queued and a Close frame with `code` and `reason`, and waits for the peer's, at most for `timeout`
+  /// (default: ``WebSocketConfiguration/closeTimeout``); past it the connection is dropped, and the status says so.
+  /// Messages that arrive in the meantime can still be received. The thread goes on until
+  /// ``shutdown(within:keepingUnread:)``.
+  ///
+  /// Throws ``WebSocketError/invalidClose(reason:)`` (nothing is done then), ``WebSocketError/timedOut(_:)`` if the
+  /// sidecar's thread is held by the application's code, or ``WebSocketError/cancelled``: the close goes on.
+  @discardableResult
+  public nonisolated func close(
+    code: CloseCode = .normalClosure, reason: String = "", timeout: Duration? = nil
+  ) async throws(WebSocketError) -> CloseStatus {
+    let deadline = try postClose(code: code, reason: reason, timeout: timeout)
+    switch await places.ended.value(until: deadline) {
+    case .value(let status): return status
+    case .timedOut: throw .timedOut(.closingHandshake)
+    case .cancelled: throw .cancelled
+    }
+  }
+
+  /// Begins to close; returns by when the connection has ended if the thread is free.
+  nonisolated func postClose(
+    code: CloseCode, reason: String, timeout: Duration?
+  ) throws(WebSocketError) -> Deadline {
+    let payload: ClosePayload
+    do {
+      payload = try ClosePayload(code, reason: reason)
+    } catch {
+      throw .invalidClose(reason: error.description)
+    }
+    let timeout = timeout ?? connection.configuration.closeTimeout
+    let deadline = Deadline.after(timeout)
+    places.outbox.refuse(.closed(nil))
+    connection.post { $0.close(payload, deadline: deadline, discarding: false) }
+    return .after(timeout + Lifecycle.grace)
+  }
+
+  /// Ends the sidecar: the connection, the tasks that run on it, and its thread, all within `bound`.
+  ///
+  /// From this call on new work is refused and receivers are released; unread messages are dropped, unless
+  /// `keepingUnread` says that they will still be received. Then, in this order: queued bytes are written and the Close
+  /// frames exchanged (RFC 6455 §7.1.2, code 1000), running tasks are cancelled and awaited, the thread is joined. What
+  /// does not end in time is abandoned, and named in the report.
+  ///
+  /// Returns within `bound` and at most 100 ms more, whatever the peer, the network and the application's code do; not
+  /// ended early by cancellation. Can be called again, and from several tasks: the first call counts, and all get the
+  /// same report. Called from a task that runs on the sidecar, it does not wait for that task.
+  @discardableResult
+  public nonisolated func shutdown(
+    within bound: Duration = .seconds(5), keepingUnread: Bool = false
+  ) async -> ShutdownReport {
+    if let id = TaskRegistry.current { tasks.exempt(id) }
+    coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
+    let report = await coordinator.report.uncancellableValue()
+    if thread.hasEnded { thread.reap() }
+    return report
+  }
+}
+
+/// Connects, runs `body`, and shuts the sidecar down on every way out: a result, an error or a cancellation.
+///
+/// ```swift
+/// try await withWebSocketSidecar("ws://localhost:9000/feed") { sidecar in
+///   try await sidecar.send("hello")
+///   return try await sidecar.receive()
+/// }
+/// ```
+///
+/// Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:)``, and what `body` throws.
+public func withWebSocketSidecar<Result>(
+  _ url: String, configuration: WebSocketConfiguration = .init(), shutdownWithin bound: Duration = .seconds(5),
+  _ body: (WebSocketSidecar) async throws -> Result
+) async throws -> Result {
+  let sidecar = try await WebSocketSidecar.connect(to: url, configuration: configuration)
+  do {
+    let result = try await body(sidecar)
+    await sidecar.shutdown(within: bound)
+    return result
+  } catch {
+    await sidecar.shutdown(within: bound)
+    throw error
+  }
+}
+
+extension Reception {
+  /// The message, nil for an orderly end; throws the rest.
+  func get() throws(WebSocketError) -> WebSocketMessage? {
+    switch self {
+    case .message(let message): return message
+    case .end(.orderly): return nil
+    case .end(.failed(let error)): throw error
+    case .timedOut: throw .timedOut(.receive)
+    case .cancelled: throw .cancelled
+    }
+  }
+}
+
+extension Outbox {
+  /// Queues a message; see ``send(_:_:orWait:)``.
+  func send(_ message: WebSocketMessage, orWait waiter: Completion<Void>?) -> Admission {
+    switch message {
+    case .text(var text):
+      text.withUTF8 { send(.text, UnsafeRawBufferPointer($0), orWait: waiter) }
+    case .binary(let payload):
+      payload.withUnsafeBytes { send(.binary, $0, orWait: waiter) }
+    }
+  }
+}
