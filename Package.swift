@@ -41,6 +41,8 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )

@@ -30,7 +30,7 @@ public final class BlockingWebSocket: Sendable {
     try BlockingWebSocket.checkMayBlock()
     sidecar = try WebSocketSidecar(url, configuration: configuration)
     if case .failure(let error) = sidecar.places.opened.wait(until: .never) {
-      BlockingWebSocket.waitForShutdown(of: sidecar, within: .zero, keepingUnread: false)
+      BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
       throw error
     }
   }

@@ -89,6 +89,17 @@ public struct WebSocketConfiguration: Sendable {
       maximumFragmentsPerMessage: maximumFragmentsPerMessage)
   }
 
+  /// The upgrade request to `url`; throws what can't be part of one.
+  func request(to url: WebSocketURL) throws(WebSocketError) -> OpeningRequest {
+    do {
+      return try OpeningRequest(
+        host: url.host, port: Int(url.port), isSecure: false, target: url.resource,
+        headers: HeaderFields(headers.map { HeaderFields.Field($0.name, $0.value) }), subprotocols: subprotocols)
+    } catch {
+      throw .invalidConfiguration(reason: error.description)
+    }
+  }
+
   /// Throws what is out of range.
   func validate() throws(WebSocketError) {
     let sizes = [

@@ -58,22 +58,16 @@ actor Connection {
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-  /// Makes a connection that does nothing yet. Throws ``WebSocketError/invalidURL(_:reason:)`` and
-  /// ``WebSocketError/invalidConfiguration(reason:)``.
-  init(to url: WebSocketURL, configuration: WebSocketConfiguration, thread: SidecarThread) throws(WebSocketError) {
+  /// Makes a connection that does nothing yet.
+  init(
+    to url: WebSocketURL, request: OpeningRequest, configuration: WebSocketConfiguration, thread: SidecarThread
+  ) {
     self.url = url
+    self.request = request
     self.configuration = configuration
     self.thread = thread
     places = WaitingPlaces(configuration, thread: thread)
     receiver = MessageReceiver(role: .client, limits: configuration.limits)
-    do {
-      request = try OpeningRequest(
-        host: url.host, port: Int(url.port), isSecure: false, target: url.resource,
-        headers: HeaderFields(configuration.headers.map { HeaderFields.Field($0.name, $0.value) }),
-        subprotocols: configuration.subprotocols)
-    } catch {
-      throw .invalidConfiguration(reason: error.description)
-    }
   }
 
   /// Runs `body` on the connection's thread, soon; from any thread, in the order of the calls.

@@ -150,7 +150,7 @@ struct Lifecycle: Sendable {
     guard now >= moment else {
       guard let step = currentStep else { return [] }
       return [
-        .logWaiting(step, elapsed: stepBegan.duration(to: now)), .wakeAt(min(moment, now + Lifecycle.logInterval)),
+        .wakeAt(min(moment, now + Lifecycle.logInterval)), .logWaiting(step, elapsed: stepBegan.duration(to: now)),
       ]
     }
     switch state {

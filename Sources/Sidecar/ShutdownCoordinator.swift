@@ -141,9 +141,10 @@ final class ShutdownCoordinator: Sendable {
     }
     snapshot.timer?.cancel()
     let final = makeReport(snapshot, isFinal: true)
-    connection.configuration.onLog?(.shutDown(final))
     LiveCounters.sidecars.decrement()
     report.complete(final)
+    // Behind the report, which a slow log must not hold up.
+    connection.configuration.onLog?(.shutDown(final))
   }
 
   private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {

@@ -42,12 +42,13 @@ public actor WebSocketSidecar {
   public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
     try configuration.validate()
     let url = try WebSocketURL(url)
+    let request = try configuration.request(to: url)
     do {
       thread = try SidecarThread(name: configuration.threadName)
     } catch {
       throw .systemResources(error)
     }
-    connection = try Connection(to: url, configuration: configuration, thread: thread)
+    connection = Connection(to: url, request: request, configuration: configuration, thread: thread)
     coordinator = ShutdownCoordinator(connection: connection, thread: thread, ownsThread: true, tasks: tasks)
     LiveCounters.sidecars.increment()
     connection.post { $0.start() }
@@ -75,7 +76,7 @@ public actor WebSocketSidecar {
       try await sidecar.connected()
       return sidecar
     } catch {
-      _ = await sidecar.shutdown(within: .zero)
+      await sidecar.shutdown(within: .seconds(1))
       throw error
     }
   }

@@ -1,0 +1,120 @@
+import SidecarExecutor
+import Synchronization
+import TestSupport
+import Testing
+import WebSocketProtocol
+
+@testable import Sidecar
+
+@Suite struct `The inbox` {
+  func texts(_ range: Range<Int>) -> [WebSocketMessage] { range.map { .text("\($0)") } }
+
+  func deliver(_ messages: [WebSocketMessage], to inbox: Inbox) -> Bool {
+    var messages = messages
+    return inbox.deliver(&messages, cost: messages.reduce(0) { $0 + $1.byteCount + Inbox.overheadPerMessage })
+  }
+
+  @Test func `messages come out in the order they went in, across batches`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    _ = deliver(texts(0..<3), to: inbox)
+    guard case .message(.text("0"))? = inbox.next() else { return somethingElseCame() }
+    _ = deliver(texts(3..<5), to: inbox)
+    for expected in 1..<5 {
+      guard case .message(.text(let text)) = await inbox.next(until: .never) else { return somethingElseCame() }
+      #expect(text == "\(expected)")
+    }
+    #expect(inbox.next() == nil)
+  }
+
+  @Test func `the end is met behind the messages, and at once when they are discarded`() {
+    let kept = Inbox(capacity: 1 << 20)
+    _ = deliver(texts(0..<1), to: kept)
+    kept.finish(.orderly, discarding: false)
+    guard case .message? = kept.next(), case .end(.orderly)? = kept.next() else { return somethingElseCame() }
+
+    let discarded = Inbox(capacity: 1 << 20)
+    _ = deliver(texts(0..<2), to: discarded)
+    _ = discarded.next()
+    discarded.finish(.orderly, discarding: true)
+    guard case .end(.orderly)? = discarded.next() else { return somethingElseCame() }
+  }
+
+  @Test func `the first end counts`() {
+    let inbox = Inbox(capacity: 1 << 20)
+    inbox.finish(.failed(.connectionLost(nil)), discarding: false)
+    inbox.finish(.orderly, discarding: false)
+    guard case .end(.failed(.connectionLost(nil)))? = inbox.next() else { return somethingElseCame() }
+  }
+
+  @Test func `reading is paused at the capacity and resumed by the receiver that takes the messages`() {
+    let inbox = Inbox(capacity: 1000)
+    let resumed = Atomic(0)
+    inbox.onRoom { resumed.wrappingAdd(1, ordering: .relaxed) }
+    #expect(!deliver([.binary(Array(repeating: 0, count: 900))], to: inbox))
+    #expect(deliver([.binary(Array(repeating: 0, count: 100))], to: inbox))
+    #expect(resumed.load(ordering: .relaxed) == 0)
+    _ = inbox.next()
+    #expect(resumed.load(ordering: .relaxed) == 1)
+    _ = inbox.next()
+    #expect(resumed.load(ordering: .relaxed) == 1)
+  }
+
+  @Test func `empty messages count too`() {
+    let inbox = Inbox(capacity: 10 * Inbox.overheadPerMessage)
+    #expect(!deliver(Array(repeating: .text(""), count: 9), to: inbox))
+    #expect(deliver([.text("")], to: inbox))
+  }
+
+  @Test func `a cancelled receiver takes no message with it`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    for round in 0..<200 {
+      let waiting = Task { await inbox.next(until: .never) }
+      if round.isMultiple(of: 2) { await Task.yield() }
+      async let delivered: Void = { _ = deliver(texts(round..<round + 1), to: inbox) }()
+      waiting.cancel()
+      await delivered
+      switch await waiting.value {
+      case .message(.text(let text)): #expect(text == "\(round)")
+      case .cancelled:
+        guard case .message(.text(let text)) = await inbox.next(until: .after(.seconds(10))) else {
+          return somethingElseCame()
+        }
+        #expect(text == "\(round)")
+      default: somethingElseCame()
+      }
+    }
+  }
+
+  @Test func `a receiver that gives up at its deadline takes no message with it`() throws {
+    let inbox = Inbox(capacity: 1 << 20)
+    guard case .timedOut = inbox.waitForNext(until: .after(.milliseconds(5))) else { return somethingElseCame() }
+    _ = deliver(texts(0..<1), to: inbox)
+    guard case .message? = inbox.next() else { return somethingElseCame() }
+  }
+
+  @Test func `every message goes to exactly one of many receivers`() async {
+    let inbox = Inbox(capacity: 1 << 30)
+    let total = 20_000
+    let sums = await withTaskGroup(of: [Int].self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          var mine: [Int] = []
+          while case .message(.text(let text)) = await inbox.next(until: .never) { mine.append(Int(text)!) }
+          return mine
+        }
+      }
+      for start in stride(from: 0, to: total, by: 50) {
+        _ = deliver(texts(start..<start + 50), to: inbox)
+        if start.isMultiple(of: 1000) { await Task.yield() }
+      }
+      inbox.finish(.orderly, discarding: false)
+      return await group.reduce(into: [[Int]]()) { $0.append($1) }
+    }
+    for mine in sums { #expect(mine == mine.sorted(), "a receiver sees its messages in order") }
+    #expect(sums.joined().sorted() == Array(0..<total))
+  }
+}
+
+private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
+  Issue.record("something else came", sourceLocation: sourceLocation)
+}
