@@ -1,2 +1,0 @@
-import Testing
-@Test func `the raw identifier style compiles`() {}
