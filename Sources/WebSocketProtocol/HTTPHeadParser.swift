@@ -1,44 +1,43 @@
+/// What a head has at most. Real ones stay far below.
+struct HTTPHeadLimits: Sendable, Hashable {
+  /// The longest line in bytes: 8 KiB, which is what common servers take.
+  var line = 8 * 1024
+
+  /// The most header lines.
+  var headers = 100
+
+  /// The most bytes of all the lines, interim responses included.
+  var total = 64 * 1024
+}
+
+/// The first line of a message: of a request or of a response.
+protocol HTTPStartLine: Sendable {
+  /// What is done with a line that continues the one before it: a user agent replaces the fold by spaces, a server rejects
+  /// the message (RFC 9112 §5.2).
+  static var allowsFolding: Bool { get }
+
+  init(_ line: String) throws(HandshakeViolation)
+}
+
 /// Reads the first line and the header fields of an HTTP/1.1 message, however the bytes are cut (RFC 9112 §2).
 ///
 /// Each byte is looked at once, so that the cost is linear however a peer dribbles. Lines end with CR LF: a bare LF, which
 /// a recipient may accept, is refused, as are a stray CR and NUL (§2.2), for what one party reads differently from
 /// another is what attacks are made of.
-struct HTTPHeadParser {
-  /// What a head has at most. Real ones stay far below.
-  struct Limits: Sendable, Hashable {
-    /// The longest line in bytes: 8 KiB, which is what common servers take.
-    var line = 8 * 1024
-
-    /// The most header lines.
-    var headers = 100
-
-    /// The most bytes of all the lines, interim responses included.
-    var total = 64 * 1024
-  }
-
-  /// What is done with a line that continues the one before it.
-  enum Folding {
-    /// RFC 9112 §5.2: a user agent replaces the fold by spaces.
-    case unfold
-    /// §5.2: a server rejects the message.
-    case refuse
-  }
-
+struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   struct Head {
-    let startLine: String
+    let startLine: StartLine
     let headers: HeaderFields
   }
 
-  private let limits: Limits
-  private let folding: Folding
+  private let limits: HTTPHeadLimits
   private var line: [UInt8] = []
   private var total = 0
   private var headerLines = 0
-  private var startLine: String?
+  private var startLine: StartLine?
   private var fields: [HeaderFields.Field] = []
 
-  init(folding: Folding, limits: Limits = Limits()) {
-    self.folding = folding
+  init(limits: HTTPHeadLimits = HTTPHeadLimits()) {
     self.limits = limits
   }
 
@@ -69,7 +68,8 @@ struct HTTPHeadParser {
     line.removeLast()
     if line.contains(UInt8(ascii: "\r")) { throw .strayCarriageReturn }
     guard let startLine else {
-      startLine = String(decoding: line, as: UTF8.self)
+      // Judged at once: a peer that speaks another protocol may never send a second line.
+      startLine = try StartLine(String(decoding: line, as: UTF8.self))
       return nil
     }
     guard let first = line.first else {
@@ -102,7 +102,7 @@ struct HTTPHeadParser {
 
   private mutating func unfold() throws(HandshakeViolation) {
     // RFC 9112 §2.2: white space between the start line and the first field is rejected.
-    guard folding == .unfold, let last = fields.popLast() else { throw .foldedHeaderLine }
+    guard StartLine.allowsFolding, let last = fields.popLast() else { throw .foldedHeaderLine }
     guard line.allSatisfy(\.isHTTPFieldValueByte) else {
       throw .malformedHeaderLine(String(decoding: line, as: UTF8.self))
     }

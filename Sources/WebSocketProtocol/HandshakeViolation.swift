@@ -39,6 +39,13 @@ package enum HandshakeViolation: Error, Hashable, Sendable {
 
     /// The beginning of the body: at most 1 KiB of what arrived together with the end of the head.
     package let bodyPrefix: [UInt8]
+
+    package init(status: Int, reason: String, headers: HeaderFields, bodyPrefix: [UInt8]) {
+      self.status = status
+      self.reason = reason
+      self.headers = headers
+      self.bodyPrefix = bodyPrefix
+    }
   }
 }
 

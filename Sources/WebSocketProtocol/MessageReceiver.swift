@@ -23,7 +23,6 @@ package struct MessageReceiver: ~Copyable {
     case discarding
   }
 
-  private let limits: ProtocolLimits
   private var phase = Phase.frameHeader
   private var parser: FrameParser
   private var assembler: MessageAssembler
@@ -37,10 +36,12 @@ package struct MessageReceiver: ~Copyable {
   /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
   @usableFromInline private(set) var expectsWholeMessage: Bool
 
-  /// Makes a receiver for the endpoint that plays `role`.
-  package init(role: Role, limits: ProtocolLimits = ProtocolLimits()) {
-    self.limits = limits
-    parser = FrameParser(role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: false)
+  /// Makes a receiver for the endpoint that plays `role`; `deflate` is what the handshake agreed on.
+  package init(
+    role: Role, limits: ProtocolLimits = ProtocolLimits(), deflate: PermessageDeflate.Agreement? = nil
+  ) {
+    parser = FrameParser(
+      role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
     assembler = MessageAssembler(limits: limits)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
     expectsWholeMessage = role == .client

@@ -9,7 +9,7 @@ package struct ReceivedOpeningRequest: Sendable, Hashable {
 
 /// Reads an opening request, however the bytes are cut, and judges it (RFC 6455 §4.2.1).
 package struct OpeningRequestParser: Sendable {
-  private var parser = HTTPHeadParser(folding: .refuse)
+  private var parser = HTTPHeadParser<RequestLine>()
 
   package init() {}
 
@@ -21,13 +21,9 @@ package struct OpeningRequestParser: Sendable {
   ) throws(HandshakeViolation) -> (consumed: Int, request: ReceivedOpeningRequest?) {
     let (consumed, head) = try parser.receive(bytes)
     guard let head else { return (consumed, nil) }
-    let parts = head.startLine.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, parts[0].isHTTPToken, !parts[1].isEmpty, parts[2].hasPrefix("HTTP/") else {
-      throw .malformedStartLine(head.startLine)
-    }
     // RFC 6455 §4.2.1, items 1 to 6.
-    guard parts[2] == "HTTP/1.1" else { throw .unsupportedHTTPVersion(parts[2]) }
-    guard parts[0] == "GET" else { throw .methodIsNotGet(parts[0]) }
+    guard head.startLine.version == "HTTP/1.1" else { throw .unsupportedHTTPVersion(head.startLine.version) }
+    guard head.startLine.method == "GET" else { throw .methodIsNotGet(head.startLine.method) }
     _ = try head.headers.requireOne("Host")
     try head.headers.requireUpgrade()
     let key = HandshakeKey(try head.headers.requireOne("Sec-WebSocket-Key"))
@@ -40,9 +36,26 @@ package struct OpeningRequestParser: Sendable {
       extensions.append(element)
     }
     let request = ReceivedOpeningRequest(
-      target: parts[1], headers: head.headers, key: key,
+      target: head.startLine.target, headers: head.headers, key: key,
       subprotocols: head.headers.list("Sec-WebSocket-Protocol"), extensions: extensions)
     return (consumed, request)
+  }
+}
+
+/// The first line of a request (RFC 9112 §3).
+struct RequestLine: HTTPStartLine {
+  static let allowsFolding = false
+
+  let method: String
+  let target: String
+  let version: String
+
+  init(_ line: String) throws(HandshakeViolation) {
+    let parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3, parts[0].isHTTPToken, !parts[1].isEmpty, parts[2].hasPrefix("HTTP/") else {
+      throw .malformedStartLine(line)
+    }
+    (method, target, version) = (parts[0], parts[1], parts[2])
   }
 }
 

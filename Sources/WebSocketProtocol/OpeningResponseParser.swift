@@ -15,7 +15,7 @@ package struct OpeningResponseParser: Sendable {
   private static let maximumBodyPrefix = 1024
 
   private let request: OpeningRequest
-  private var parser = HTTPHeadParser(folding: .unfold)
+  private var parser = HTTPHeadParser<StatusLine>()
 
   /// Makes a parser of the answer to `request`.
   package init(request: OpeningRequest) {
@@ -35,7 +35,7 @@ package struct OpeningResponseParser: Sendable {
       let (count, head) = try parser.receive(rest)
       consumed += count
       guard let head else { return (consumed, nil) }
-      let status = try StatusLine(head.startLine)
+      let status = head.startLine
       switch status.code {
       case 101:
         return (consumed, try accept(head.headers, status))
@@ -92,7 +92,9 @@ package struct OpeningResponseParser: Sendable {
 }
 
 /// The first line of a response (RFC 9112 §4).
-private struct StatusLine {
+struct StatusLine: HTTPStartLine {
+  static let allowsFolding = true
+
   let version: String
   let code: Int
   let reason: String
@@ -100,8 +102,9 @@ private struct StatusLine {
   init(_ line: String) throws(HandshakeViolation) {
     let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
     // The space in front of an empty reason is often forgotten, and not missed.
-    guard parts.count >= 2, parts[0].hasPrefix("HTTP/"), parts[1].utf8.count == 3, parts[1] != "000",
-      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let code = Int(parts[1])
+    guard parts.count >= 2, parts[0].hasPrefix("HTTP/"), parts[1].utf8.count == 3,
+      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let code = Int(parts[1]),
+      code >= 100
     else { throw .malformedStartLine(line) }
     version = String(parts[0])
     guard version.hasPrefix("HTTP/1.") else { throw .unsupportedHTTPVersion(version) }

@@ -51,9 +51,8 @@ package struct PayloadArena: ~Copyable {
   @inlinable
   package mutating func store(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload {
     let count = bytes.count
-    guard let source = bytes.baseAddress, let chunk, Self.chunkSize &- used >= count else {
-      return storeInNewChunk(bytes)
-    }
+    guard let source = bytes.baseAddress, let chunk, count <= min(Self.maximumSharedPayload, Self.chunkSize &- used)
+    else { return storeInNewChunk(bytes) }
     let offset = used
     (chunk.base + offset).copyMemory(from: source, byteCount: count)
     used = offset &+ count

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Holds the bytes of a binary message.
 ///
 /// A collection of bytes that cannot be changed. A copy of the value shares the bytes, so that passing a payload on costs
@@ -131,14 +133,20 @@ extension WebSocketPayload: RandomAccessCollection {
     withUnsafeBytes { bytes in
       UnsafeMutableRawBufferPointer(buffer).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(copied)))
     }
-    return (IndexingIterator(_elements: self), copied)
+    return (IndexingIterator(_elements: self, _position: copied), copied)
   }
 }
 
 extension WebSocketPayload: Hashable {
   /// Whether both payloads have the same bytes.
   public static func == (left: WebSocketPayload, right: WebSocketPayload) -> Bool {
-    left.withUnsafeBytes { left in right.withUnsafeBytes { right in left.elementsEqual(right) } }
+    guard left.length == right.length else { return false }
+    return left.withUnsafeBytes { left in
+      right.withUnsafeBytes { right in
+        guard let first = left.baseAddress, let second = right.baseAddress else { return true }
+        return memcmp(first, second, left.count) == 0
+      }
+    }
   }
 
   /// Feeds the bytes into `hasher`.

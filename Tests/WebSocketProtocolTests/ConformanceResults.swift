@@ -1,0 +1,558 @@
+/// What each conformance case comes to: its name, and below it what is reported, in order.
+///
+/// `cut` stands for a stream that ended inside a frame or message, `discards` for one whose end nobody waits for.
+let conformanceResults = #"""
+  binary message of 0 bytes
+    binary empty
+  binary message of 1 bytes
+    binary 0b
+  binary message of 2 bytes
+    binary 0b 02
+  binary message of 125 bytes
+    binary 125 bytes, checksum 3723d1f9
+  binary message of 126 bytes
+    binary 126 bytes, checksum 6262ed8f
+  binary message of 127 bytes
+    binary 127 bytes, checksum 12bb6423
+  binary message of 128 bytes
+    binary 128 bytes, checksum cff4eb0
+  binary message of 200 bytes
+    binary 200 bytes, checksum 5a02ad40
+  binary message of 65535 bytes
+    binary 65535 bytes, checksum 3709fd3
+  binary message of 65536 bytes
+    binary 65536 bytes, checksum 584bc3aa
+  text message of 0 bytes
+    text empty
+  text message of 1 bytes
+    text "a"
+  text message of 8 bytes
+    text "aaaaaaaa"
+  text message of 125 bytes
+    text 125 bytes, checksum 96979e10
+  text message of 126 bytes
+    text 126 bytes, checksum 81ae6be3
+  text message of 4000 bytes
+    text 4000 bytes, checksum 5518b9a5
+  text message of 65536 bytes
+    text 65536 bytes, checksum f619dc5
+  reserved bits 4 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 4 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 4 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 2 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 2 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 2 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 1 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  reserved bits 1 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  reserved bits 1 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  reserved bits 6 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2
+    discards
+  reserved bits 6 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2
+    discards
+  reserved bits 6 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2
+    discards
+  reserved bits 3 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2, RSV3
+    discards
+  reserved bits 3 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2, RSV3
+    discards
+  reserved bits 3 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2, RSV3
+    discards
+  reserved bits 7 on a text frame
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2, RSV3
+    discards
+  reserved bits 7 on a ping
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2, RSV3
+    discards
+  reserved bits 7 behind a message
+    text "one"
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2, RSV3
+    discards
+  reserved opcode 3
+    violation 1002 RFC 6455 §5.2 reserved opcode 3
+    discards
+  reserved opcode 4
+    violation 1002 RFC 6455 §5.2 reserved opcode 4
+    discards
+  reserved opcode 5
+    violation 1002 RFC 6455 §5.2 reserved opcode 5
+    discards
+  reserved opcode 6
+    violation 1002 RFC 6455 §5.2 reserved opcode 6
+    discards
+  reserved opcode 7
+    violation 1002 RFC 6455 §5.2 reserved opcode 7
+    discards
+  reserved opcode 11
+    violation 1002 RFC 6455 §5.2 reserved opcode 11
+    discards
+  reserved opcode 12
+    violation 1002 RFC 6455 §5.2 reserved opcode 12
+    discards
+  reserved opcode 13
+    violation 1002 RFC 6455 §5.2 reserved opcode 13
+    discards
+  reserved opcode 14
+    violation 1002 RFC 6455 §5.2 reserved opcode 14
+    discards
+  reserved opcode 15
+    violation 1002 RFC 6455 §5.2 reserved opcode 15
+    discards
+  length 0 in two bytes
+    violation 1002 RFC 6455 §5.2 payload length 0 not in the shortest form
+    discards
+  length 125 in two bytes
+    violation 1002 RFC 6455 §5.2 payload length 125 not in the shortest form
+    discards
+  length 126 in two bytes
+    binary 126 bytes, checksum 6262ed8f
+  length 125 in eight bytes
+    violation 1002 RFC 6455 §5.2 payload length 125 not in the shortest form
+    discards
+  length 65535 in eight bytes
+    violation 1002 RFC 6455 §5.2 payload length 65535 not in the shortest form
+    discards
+  length with the highest bit set
+    violation 1002 RFC 6455 §5.2 payload length with the highest bit set
+    discards
+  length of all ones
+    violation 1002 RFC 6455 §5.2 payload length with the highest bit set
+    discards
+  length of the largest integer
+    violation 1009 RFC 6455 §10.4 frame of 9223372036854775807 bytes, the limit is 16777216
+    discards
+  three messages in a row
+    text "message 1"
+    text "message 2"
+    text "message 3"
+  nothing at all
+  the first byte of a header
+    cut
+  a header without its length
+    cut
+  a header without its payload
+    cut
+  a payload without its end
+    cut
+  a large payload without its end
+    cut
+  ping of 0 bytes
+    ping empty
+  pong of 0 bytes
+    pong empty
+  ping of 1 bytes
+    ping 0b
+  pong of 1 bytes
+    pong 0b
+  ping of 124 bytes
+    ping 124 bytes, checksum 67324525
+  pong of 124 bytes
+    pong 124 bytes, checksum 67324525
+  ping of 125 bytes
+    ping 125 bytes, checksum 3723d1f9
+  pong of 125 bytes
+    pong 125 bytes, checksum 3723d1f9
+  ping of 126 bytes
+    violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  ping with a length of eight bytes
+    violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  close of 126 bytes
+    violation 1002 RFC 6455 §5.5 close frame with a payload of more than 125 bytes
+    discards
+  fragmented ping
+    violation 1002 RFC 6455 §5.5 fragmented ping frame
+    discards
+  fragmented pong
+    violation 1002 RFC 6455 §5.5 fragmented pong frame
+    discards
+  fragmented close
+    violation 1002 RFC 6455 §5.5 fragmented close frame
+    discards
+  ten pings in a row
+    ping "ping 0"
+    ping "ping 1"
+    ping "ping 2"
+    ping "ping 3"
+    ping "ping 4"
+    ping "ping 5"
+    ping "ping 6"
+    ping "ping 7"
+    ping "ping 8"
+    ping "ping 9"
+  ping between messages
+    text "one"
+    ping "?"
+    text "two"
+  text in two fragments
+    text "Hello"
+  binary in four fragments
+    binary 1273 bytes, checksum afc4d204
+  a large message in fragments of every size
+    binary 12810 bytes, checksum 56d70d12
+  empty fragments
+    text empty
+  empty fragments around text
+    text "x"
+  ping between fragments
+    ping "mid"
+    text "Hello"
+  every control frame between fragments
+    ping "a"
+    pong "b"
+    close 1000 empty
+    discards
+  messages around a fragmented one
+    text "before"
+    text "in two"
+    binary 0b 02 e5 36 a1
+  continuation of nothing
+    violation 1002 RFC 6455 §5.4 continuation frame without a message to continue
+    discards
+  unfinished continuation of nothing
+    violation 1002 RFC 6455 §5.4 continuation frame without a message to continue
+    discards
+  continuation behind a message
+    text "whole"
+    violation 1002 RFC 6455 §5.4 continuation frame without a message to continue
+    discards
+  text inside a message
+    violation 1002 RFC 6455 §5.4 text frame inside a fragmented message
+    discards
+  fragmented binary inside a message
+    violation 1002 RFC 6455 §5.4 binary frame inside a fragmented message
+    discards
+  message without its last fragment
+    cut
+  text with two-byte letters
+    text 68 bytes, checksum e6d6c74d
+  text with three-byte letters
+    text 61 bytes, checksum 1c495130
+  text with four-byte letters
+    text f0 9f 98 80 f0 9f 98 83 f0 9f 98 84 20 f0 9d 92 b3 f0 9d 92 b4 f0 9d 92 b5 20 65 6e 64
+  text with the last code point
+    text f4 8f bf bf
+  text with the code points around the surrogates
+    text ed 9f bf ee 80 80
+  text with a NUL
+    text 00
+  text with a lone continuation byte
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  fragmented text with a lone continuation byte
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  text with a byte that never occurs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  fragmented text with a byte that never occurs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  text with an overlong slash in two bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 0
+    discards
+  fragmented text with an overlong slash in two bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 2
+    discards
+  text with an overlong slash in three bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  fragmented text with an overlong slash in three bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  text with an overlong slash in four bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  fragmented text with an overlong slash in four bytes
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  text with a surrogate
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 2
+    discards
+  fragmented text with a surrogate
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 4
+    discards
+  text with a code point beyond the last
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  fragmented text with a code point beyond the last
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  text with a lead byte beyond the last
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 0
+    discards
+  fragmented text with a lead byte beyond the last
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 2
+    discards
+  text with a character without its end
+    violation 1007 RFC 6455 §8.1 text ends inside a character
+    discards
+  fragmented text with a character without its end
+    violation 1007 RFC 6455 §8.1 text ends inside a character
+    discards
+  text with a character interrupted by a letter
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 2
+    discards
+  fragmented text with a character interrupted by a letter
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 4
+    discards
+  text with an error far in
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 300
+    discards
+  fragmented text with an error far in
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 302
+    discards
+  text with an error behind pairs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 26
+    discards
+  fragmented text with an error behind pairs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 28
+    discards
+  text with an overlong pair among pairs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 8
+    discards
+  fragmented text with an overlong pair among pairs
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 10
+    discards
+  a character cut by fragments
+    text f0 9f 98 80
+  an error in a fragment that is not complete
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  an error in a large frame that is not complete
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  binary that is no text
+    binary ff c0 80
+  close with 1000
+    close 1000 empty
+    discards
+  close with 1001
+    close 1001 empty
+    discards
+  close with 1002
+    close 1002 empty
+    discards
+  close with 1003
+    close 1003 empty
+    discards
+  close with 1007
+    close 1007 empty
+    discards
+  close with 1008
+    close 1008 empty
+    discards
+  close with 1009
+    close 1009 empty
+    discards
+  close with 1010
+    close 1010 empty
+    discards
+  close with 1011
+    close 1011 empty
+    discards
+  close with 1012
+    close 1012 empty
+    discards
+  close with 1013
+    close 1013 empty
+    discards
+  close with 1014
+    close 1014 empty
+    discards
+  close with 3000
+    close 3000 empty
+    discards
+  close with 3999
+    close 3999 empty
+    discards
+  close with 4000
+    close 4000 empty
+    discards
+  close with 4999
+    close 4999 empty
+    discards
+  close with 0
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 0
+    discards
+  close with 1
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1
+    discards
+  close with 999
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 999
+    discards
+  close with 1004
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1004
+    discards
+  close with 1005
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1005
+    discards
+  close with 1006
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1006
+    discards
+  close with 1015
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1015
+    discards
+  close with 1016
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1016
+    discards
+  close with 1100
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 1100
+    discards
+  close with 2000
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 2000
+    discards
+  close with 2999
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 2999
+    discards
+  close with 5000
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 5000
+    discards
+  close with 65535
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 65535
+    discards
+  close without payload
+    close without code empty
+    discards
+  close with one byte
+    violation 1002 RFC 6455 §5.5.1 close frame with a payload of one byte
+    discards
+  close with a reason
+    close 1000 "bye"
+    discards
+  close with the longest reason
+    close 1000 123 bytes, checksum 430b23ea
+    discards
+  close with a reason that is not UTF-8
+    violation 1007 RFC 6455 §5.5.1 close frame with a reason that is not UTF-8
+    discards
+  close with a reason cut inside a character
+    violation 1007 RFC 6455 §5.5.1 close frame with a reason that is not UTF-8
+    discards
+  everything behind a close is discarded
+    close 1000 empty
+    discards
+  a message and a ping behind a close
+    close without code empty
+    discards
+  close inside a message
+    close 1001 empty
+    discards
+  message at the limit
+    binary 0b 02 e5 36 a1 4e d6 1a b0 49
+  frame over the limit
+    violation 1009 RFC 6455 §10.4 frame of 11 bytes, the limit is 10
+    discards
+  message over the limit, frame not
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 10 bytes
+    discards
+  frame over the limit, message not
+    violation 1009 RFC 6455 §10.4 frame of 11 bytes, the limit is 10
+    discards
+  fragments at the limit
+    binary 0b 02 e5 36 a1 0b 02 e5 36 a1
+  fragments over the limit
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 10 bytes
+    discards
+  control frames do not count
+    ping 100 bytes, checksum 514a898b
+    binary 0b 02 e5 36 a1 0b 02 e5 36 a1
+  announced but never sent
+    cut
+  announced one byte too large
+    violation 1009 RFC 6455 §10.4 frame of 16777217 bytes, the limit is 16777216
+    discards
+  as many fragments as allowed
+    text "ab"
+  one fragment too many
+    violation 1008 RFC 6455 §10.4 message of more than 3 fragments
+    discards
+  no message is allowed but empty ones
+    text empty
+  masked binary message of 0 bytes
+    binary empty
+  masked binary message of 1 bytes
+    binary 0b
+  masked binary message of 2 bytes
+    binary 0b 02
+  masked binary message of 3 bytes
+    binary 0b 02 e5
+  masked binary message of 4 bytes
+    binary 0b 02 e5 36
+  masked binary message of 5 bytes
+    binary 0b 02 e5 36 a1
+  masked binary message of 7 bytes
+    binary 0b 02 e5 36 a1 4e d6
+  masked binary message of 8 bytes
+    binary 0b 02 e5 36 a1 4e d6 1a
+  masked binary message of 9 bytes
+    binary 0b 02 e5 36 a1 4e d6 1a b0
+  masked binary message of 63 bytes
+    binary 63 bytes, checksum bd60b8db
+  masked binary message of 64 bytes
+    binary 64 bytes, checksum 144329af
+  masked binary message of 65 bytes
+    binary 65 bytes, checksum b1bacc24
+  masked binary message of 125 bytes
+    binary 125 bytes, checksum 3723d1f9
+  masked binary message of 126 bytes
+    binary 126 bytes, checksum 6262ed8f
+  masked binary message of 1000 bytes
+    binary 1000 bytes, checksum c58237a0
+  masked binary message of 70000 bytes
+    binary 70000 bytes, checksum 65a5f7c3
+  masked frame from a server
+    violation 1002 RFC 6455 §5.1 masked frame from a server
+    discards
+  masked ping from a server
+    violation 1002 RFC 6455 §5.1 masked frame from a server
+    discards
+  unmasked frame from a client
+    violation 1002 RFC 6455 §5.1 unmasked frame from a client
+    discards
+  unmasked close from a client
+    violation 1002 RFC 6455 §5.1 unmasked frame from a client
+    discards
+  masked ping
+    ping "are you there"
+  masked close
+    close 1000 "bye"
+    discards
+  masked with a key of zeroes
+    text "plain"
+  masked fragments, each with its own key
+    ping "?"
+    text "Hello"
+  masked text that is not UTF-8
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
+    discards
+  """#
