@@ -24,8 +24,8 @@ public final class BlockingWebSocket: Sendable {
 
   /// Connects, and returns when the connection is open.
   ///
-  /// Throws what ``WebSocketSidecar/connect(to:configuration:)`` throws; nothing is left behind then.
-  @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:)")
+  /// Throws what ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws; nothing is left behind then.
+  @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:on:handler:)")
   public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
     sidecar = try WebSocketSidecar(url, configuration: configuration)

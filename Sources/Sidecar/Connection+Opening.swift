@@ -4,9 +4,7 @@ internal import WebSocketProtocol
 
 /// The way to an open connection: resolve, connect, upgrade (RFC 6455 §4.1).
 extension Connection {
-  /// Starts connecting.
   func start() {
-    guard case .idle = phase else { return }
     phase = .resolving
     setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
     let host = url.host
