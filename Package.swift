@@ -38,7 +38,8 @@ let package = Package(
     .executableTarget(
       name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
