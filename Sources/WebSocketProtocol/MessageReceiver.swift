@@ -4,6 +4,9 @@
 /// was read is reported where it lies; any other is put together in storage of its own, at one copy a byte. After a
 /// violation or a Close frame the receiver is one that discards, so that nothing behind it can be acted on.
 ///
+/// An idle receiver has no memory of its own but up to 4 KiB of a small message that came in pieces, and what an
+/// `Inflater` keeps where compression was agreed on with context takeover.
+///
 /// No I/O and no locks: it belongs to whoever reads the socket.
 @usableFromInline
 package struct MessageReceiver: ~Copyable {
@@ -42,7 +45,7 @@ package struct MessageReceiver: ~Copyable {
   ) {
     parser = FrameParser(
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
-    assembler = MessageAssembler(limits: limits)
+    assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
     expectsWholeMessage = role == .client
   }
@@ -146,7 +149,7 @@ package struct MessageReceiver: ~Copyable {
         controlPayload.removeAll()
         phase = .controlPayload(frame)
       } else {
-        try assembler.beginFrame(header.opcode, payloadLength: payloadLength)
+        try assembler.beginFrame(header, payloadLength: payloadLength)
         phase = .dataPayload(frame)
       }
       return true
@@ -185,7 +188,7 @@ package struct MessageReceiver: ~Copyable {
   ) throws(ProtocolViolation) -> ReceiveEvent? {
     var frame = frame
     let piece = UnsafeRawBufferPointer(takePayload(of: &frame, from: &input))
-    if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation {
+    if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation, !frame.header.rsv1 {
       phase = .frameHeader
       return try assembler.finishWhole(piece).map(Self.event)
     }
@@ -235,7 +238,9 @@ extension MessageReceiver {
   /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
   /// read into it before anything else is done with the receiver.
   package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
-    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum else { return nil }
+    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum, !assembler.isCompressed else {
+      return nil
+    }
     let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
     return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
   }
