@@ -69,17 +69,18 @@ package struct MessageReceiver: ~Copyable {
   ) {
     guard let start = bytes.baseAddress else { return }
     var input = ReadCursor(bytes, from: start)
-    repeat {
-      if expectsWholeMessage { receiveWholeMessages(&input, into: &sink) }
-      guard let event = nextEvent(&input) else { return }
+    receiveWholeMessages(&input, into: &sink)
+    while let event = nextEvent(&input) {
       event.report(to: &sink)
-    } while true
+      receiveWholeMessages(&input, into: &sink)
+    }
   }
 
   /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
   /// and everything that is wrong, to `nextEvent`.
   @inlinable
   func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
+    guard expectsWholeMessage else { return }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
     var position = UnsafeRawPointer(input.position)
@@ -115,29 +116,26 @@ package struct MessageReceiver: ~Copyable {
   mutating func nextEvent(_ input: inout ReadCursor) -> ReceiveEvent? {
     defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
     do throws(ProtocolViolation) {
-      while true {
-        switch phase {
-        case .frameHeader:
-          guard try beginFrame(&input) else { return nil }
-        case .controlPayload(let frame):
-          guard let event = try receiveControlPayload(frame, &input) else { return nil }
-          return event
-        case .dataPayload(let frame):
-          if let event = try receiveDataPayload(frame, &input) { return event }
-          if case .dataPayload = phase { return nil }
-        case .discarding:
-          input.position = input.end
-          return nil
-        }
+      while try beginFrame(&input) {
+        if let event = try receivePayload(&input) { return event }
+        guard case .frameHeader = phase else { break }
       }
+      return nil
     } catch {
       discard()
       return .violation(error)
     }
   }
 
-  /// Reads a header; returns whether it is complete.
+  /// Reads the next header, unless there is one already; returns whether a payload comes next.
   private mutating func beginFrame(_ input: inout ReadCursor) throws(ProtocolViolation) -> Bool {
+    switch phase {
+    case .frameHeader: break
+    case .controlPayload, .dataPayload: return true
+    case .discarding:
+      input.position = input.end
+      return false
+    }
     switch parser.parse(&input, insideMessage: assembler.isInsideMessage) {
     case .incomplete:
       return false
@@ -153,6 +151,15 @@ package struct MessageReceiver: ~Copyable {
         phase = .dataPayload(frame)
       }
       return true
+    }
+  }
+
+  /// Takes as much of the payload as there is, and returns what it completes.
+  private mutating func receivePayload(_ input: inout ReadCursor) throws(ProtocolViolation) -> ReceiveEvent? {
+    switch phase {
+    case .controlPayload(let frame): try receiveControlPayload(frame, &input)
+    case .dataPayload(let frame): try receiveDataPayload(frame, &input)
+    case .frameHeader, .discarding: nil
     }
   }
 

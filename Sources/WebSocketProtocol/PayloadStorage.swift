@@ -137,15 +137,12 @@ struct MessageStorage: ~Copyable {
 }
 
 func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {
-  guard let memory = malloc(max(1, byteCount)) else {
-    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
-  }
+  guard let memory = malloc(max(1, byteCount)) else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
   return memory
 }
 
 func reallocateMemory(_ memory: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer {
-  guard let memory = realloc(memory, max(1, byteCount)) else {
-    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
-  }
-  return memory
+  let moved = realloc(memory, max(1, byteCount))
+  guard let moved else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
+  return moved
 }
