@@ -44,6 +44,8 @@ let package = Package(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )
