@@ -78,7 +78,8 @@ final class Inbox: Sendable {
       } else {
         back.messages.append(contentsOf: messages[direct...])
       }
-      back.cost += cost
+      // What is handed over does not wait: charged here, it would never be given back.
+      back.cost += handedOver.reduce(cost) { $0 - $1.1.byteCount - Inbox.overheadPerMessage }
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused
     }
