@@ -46,6 +46,9 @@ let package = Package(
       name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
+      exclude: ["Peers", "setup.sh"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )
