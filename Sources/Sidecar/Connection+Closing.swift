@@ -18,10 +18,6 @@ extension Connection {
     }
   }
 
-  func received(close code: CloseCode?, reason: String) {
-    perform(closing.receiveClose(code, reason: reason))
-  }
-
   func perform(_ action: ClosingHandshake.Action, because violation: ProtocolViolation? = nil) {
     let outcome = settledStatus(violation)
     switch action {

@@ -76,35 +76,38 @@ extension Connection: ReadinessHandler {
     }
     guard case .open = phase, !isDiscarding, !bytes.isEmpty else { return }
     places.outbox.heardPeer()
-    receiver.receive(bytes, into: &sink)
-    deliver()
+    if let handler {
+      // Without a sidecar, its last reference has been dropped and the end is on its way.
+      guard let sidecar else { return }
+      var sink = HandlerSink(sidecar: sidecar, handler: handler, gate: places.gate)
+      receiver.receive(bytes, into: &sink)
+      act(on: sink.control)
+    } else {
+      receiver.receive(bytes, into: &inboxSink)
+      deliverMessages()
+      let control = inboxSink.control
+      inboxSink.control = ControlEvents()
+      act(on: control)
+    }
   }
 
-  /// Hands on what the sink has collected.
-  private func deliver() {
-    for pong in sink.pongs { places.pings.receive(pong) }
-    sink.pongs.removeAll(keepingCapacity: true)
-    if !sink.messages.isEmpty {
-      let mustPause = places.inbox.deliver(&sink.messages, cost: sink.cost)
-      sink.cost = 0
-      if mustPause != readingIsPaused {
-        readingIsPaused = mustPause
-        updateInterest()
-      }
-    }
-    if let ping = sink.ping {
-      sink.ping = nil
+  private func deliverMessages() {
+    guard !inboxSink.messages.isEmpty else { return }
+    let mustPause = places.inbox.deliver(&inboxSink.messages, cost: inboxSink.cost)
+    inboxSink.cost = 0
+    guard mustPause != readingIsPaused else { return }
+    readingIsPaused = mustPause
+    updateInterest()
+  }
+
+  private func act(on control: ControlEvents) {
+    for pong in control.pongs { places.pings.receive(pong) }
+    if let ping = control.ping {
       ping.withUnsafeBytes { places.outbox.sendControl(.pong, $0) }
       flush()
     }
-    if let close = sink.close {
-      sink.close = nil
-      received(close: close.code, reason: close.reason)
-    }
-    if let violation = sink.violation {
-      sink.violation = nil
-      perform(closing.fail(violation), because: violation)
-    }
+    if let (code, reason) = control.close { perform(closing.receiveClose(code, reason: reason)) }
+    if let violation = control.violation { perform(closing.fail(violation), because: violation) }
   }
 
   // MARK: Writing

@@ -43,9 +43,14 @@ actor Connection {
   /// The deadline of the phase, or of the closing handshake.
   var timer: TimerID?
   var timerDeadline = Deadline.never
+  /// What the loop does when it ends before the connection does.
+  var loopEndObserver: EventLoop.EndObserver?
 
   var receiver: MessageReceiver
-  var sink = DeliverySink()
+  var inboxSink = InboxSink()
+  /// Takes the messages in place of the inbox. Called with the sidecar, which it would otherwise have to retain.
+  let handler: MessageHandler?
+  weak var sidecar: WebSocketSidecar?
   var closing = ClosingHandshake(role: .client)
   /// What the system said when the stream broke.
   var streamError: SystemError?
@@ -60,12 +65,14 @@ actor Connection {
 
   /// Makes a connection that does nothing yet.
   init(
-    to url: WebSocketURL, request: OpeningRequest, configuration: WebSocketConfiguration, thread: SidecarThread
+    to url: WebSocketURL, request: OpeningRequest, configuration: WebSocketConfiguration, thread: SidecarThread,
+    handler: MessageHandler?
   ) {
     self.url = url
     self.request = request
     self.configuration = configuration
     self.thread = thread
+    self.handler = handler
     places = WaitingPlaces(configuration, thread: thread)
     receiver = MessageReceiver(role: .client, limits: configuration.limits)
   }
@@ -73,6 +80,15 @@ actor Connection {
   /// Runs `body` on the connection's thread, soon; from any thread, in the order of the calls.
   nonisolated func post(_ body: @escaping @Sendable (isolated Connection) -> Void) {
     thread.post { self.assumeIsolated { connection in body(connection) } }
+  }
+
+  /// Starts connecting on behalf of `sidecar`.
+  func start(for sidecar: WebSocketSidecar?) {
+    guard case .idle = phase, let sidecar else { return abort() }
+    self.sidecar = sidecar
+    loopEndObserver = thread.loop.whenEnding { [weak self] in self?.assumeIsolated { $0.abort() } }
+    // A thread that has been told to stop takes no new connections.
+    if loopEndObserver == nil { abort() } else { start() }
   }
 
   // MARK: Time
@@ -125,6 +141,7 @@ actor Connection {
     cancelTimer()
     if let registration { thread.loop.deregister(registration) }
     registration = nil
+    thread.loop.cancel(loopEndObserver)
     places.release(status)
     finishEnding()
   }

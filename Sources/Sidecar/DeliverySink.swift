@@ -1,18 +1,47 @@
+internal import Synchronization
 internal import WebSocketProtocol
 
-/// Collects what one read brought, so that it is handed on in one go.
-struct DeliverySink: ReceiveSink, ~Copyable {
-  private var arena = PayloadArena()
-  /// The messages, oldest first.
-  var messages: [WebSocketMessage] = []
-  /// What they are charged in the inbox.
-  var cost = 0
+/// What a read brought beside messages.
+struct ControlEvents {
   /// The latest Ping: a Pong may answer it for all before it (RFC 6455 §5.5.3).
   var ping: WebSocketPayload?
   var pongs: [WebSocketPayload] = []
   /// The peer's Close frame.
   var close: (code: CloseCode?, reason: String)?
   var violation: ProtocolViolation?
+}
+
+/// A sink that collects control events, and takes only messages in its own way.
+protocol DeliverySink: ReceiveSink, ~Copyable {
+  var control: ControlEvents { get set }
+}
+
+extension DeliverySink where Self: ~Copyable {
+  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {
+    control.ping = WebSocketPayload(copying: bytes)
+  }
+
+  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {
+    control.pongs.append(WebSocketPayload(copying: bytes))
+  }
+
+  mutating func receiveClose(_ code: CloseCode?, reason: String) {
+    control.close = (code, reason)
+  }
+
+  mutating func receiveViolation(_ violation: ProtocolViolation) {
+    control.violation = violation
+  }
+}
+
+/// Collects the messages of one read, so that they go into the inbox together.
+struct InboxSink: DeliverySink, ~Copyable {
+  private var arena = PayloadArena()
+  /// The messages, oldest first.
+  var messages: [WebSocketMessage] = []
+  /// What they are charged in the inbox.
+  var cost = 0
+  var control = ControlEvents()
 
   init() {}
 
@@ -31,20 +60,36 @@ struct DeliverySink: ReceiveSink, ~Copyable {
     case .binary: messages.append(.binary(payload))
     }
   }
+}
 
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {
-    ping = WebSocketPayload(copying: bytes)
+/// Hands each message to the application where it lies in the read buffer.
+struct HandlerSink: DeliverySink, ~Copyable {
+  let sidecar: WebSocketSidecar
+  let handler: MessageHandler
+  let gate: DeliveryGate
+  var control = ControlEvents()
+
+  init(sidecar: WebSocketSidecar, handler: @escaping MessageHandler, gate: DeliveryGate) {
+    self.sidecar = sidecar
+    self.handler = handler
+    self.gate = gate
   }
 
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {
-    pongs.append(WebSocketPayload(copying: bytes))
+  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+    guard gate.isOpen else { return }
+    handler(sidecar, kind, bytes.bytes)
   }
 
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {
-    close = (code, reason)
+  mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {
+    payload.withUnsafeBytes { receiveMessage(kind, $0) }
   }
+}
 
-  mutating func receiveViolation(_ violation: ProtocolViolation) {
-    self.violation = violation
-  }
+/// Whether the message handler may still be called: not after a shutdown was requested, not even within one read.
+final class DeliveryGate: Sendable {
+  private let state = Atomic(true)
+
+  var isOpen: Bool { state.load(ordering: .relaxed) }
+
+  func close() { state.store(false, ordering: .relaxed) }
 }

@@ -7,6 +7,8 @@ internal import SidecarExecutor
 struct WaitingPlaces: Sendable {
   /// Receivers.
   let inbox: Inbox
+  /// Whether the message handler, if there is one, is still called.
+  let gate = DeliveryGate()
   /// Senders that wait for room.
   let outbox: Outbox
   /// Callers of `ping`.
@@ -40,6 +42,7 @@ struct WaitingPlaces: Sendable {
 
   /// Refuses new work and releases the receivers, because the application has asked for the end.
   func raiseFlag(keepingUnread: Bool) {
+    gate.close()
     opened.complete(.failure(.closed(nil)))
     inbox.finish(.orderly, discarding: !keepingUnread)
     outbox.refuse(.closed(nil))

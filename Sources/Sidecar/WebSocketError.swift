@@ -13,6 +13,8 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   case invalidURL(String, reason: String)
   /// A header, subprotocol, limit or time in the configuration can't be used; `reason` names it.
   case invalidConfiguration(reason: String)
+  /// Bytes that were to be sent as text are not UTF-8 at `offset` (RFC 6455 §8.1).
+  case invalidText(offset: Int)
   /// A Ping carries at most 125 bytes (RFC 6455 §5.5).
   case pingTooLong(byteCount: Int)
   /// The code can't be sent (RFC 6455 §7.4), or the reason has more than 123 bytes of UTF-8 (§5.5.1).
@@ -76,6 +78,7 @@ extension WebSocketError: CustomStringConvertible {
     switch self {
     case .invalidURL(let url, let reason): "\(url.debugDescription) is not a WebSocket URL: \(reason)"
     case .invalidConfiguration(let reason): "invalid configuration: \(reason)"
+    case .invalidText(let offset): "bytes to be sent as text are not UTF-8 at byte \(offset) (RFC 6455 §8.1)"
     case .pingTooLong(let count): "a Ping carries at most 125 bytes, not \(count) (RFC 6455 §5.5)"
     case .invalidClose(let reason): reason
     case .blockedSidecarThread: "a blocking call was made on a sidecar's own thread; use the asynchronous API there"

@@ -1,6 +1,15 @@
 public import SidecarExecutor
 public import WebSocketProtocol
 
+/// Takes a message on the sidecar's thread, where it lies in the read buffer.
+///
+/// `bytes` is valid only during the call, which the compiler checks; text is valid UTF-8. The fastest way to receive:
+/// nothing is copied, allocated or handed over. Until it returns, the sidecar can't read or write, nor can any other on
+/// the same thread: keep it short, and never block in it. Answer with ``WebSocketSidecar/trySend(_:_:)``. It is not called
+/// any more once a shutdown has been requested.
+public typealias MessageHandler =
+  @Sendable (_ sidecar: WebSocketSidecar, _ kind: MessageKind, _ bytes: RawSpan) -> Void
+
 /// A WebSocket connection that is run by a thread of its own.
 ///
 /// ```swift
@@ -35,23 +44,31 @@ public actor WebSocketSidecar {
   /// Starts a thread, and connecting on it, and returns without waiting for either.
   ///
   /// Use it where the connection has to be observed, or shut down, while it is being made; otherwise use
-  /// ``connect(to:configuration:)``. Sends wait until the connection is open.
+  /// ``connect(to:configuration:on:handler:)``. Sends wait until the connection is open.
+  ///
+  /// With `thread`, the sidecar shares that thread with whatever else runs on it, and the thread goes on when the sidecar
+  /// ends. With `handler`, messages are handed to it on the thread, and there is nothing to receive elsewhere.
   ///
   /// Throws ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
   /// ``WebSocketError/systemResources(_:)``.
-  public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
+  public init(
+    _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil,
+    handler: MessageHandler? = nil
+  ) throws(WebSocketError) {
     try configuration.validate()
     let url = try WebSocketURL(url)
     let request = try configuration.request(to: url)
-    do {
-      thread = try SidecarThread(name: configuration.threadName)
+    do throws(SystemError) {
+      if let sharedThread { thread = sharedThread } else { thread = try SidecarThread(name: configuration.threadName) }
     } catch {
       throw .systemResources(error)
     }
-    connection = Connection(to: url, request: request, configuration: configuration, thread: thread)
-    coordinator = ShutdownCoordinator(connection: connection, thread: thread, ownsThread: true, tasks: tasks)
+    connection = Connection(
+      to: url, request: request, configuration: configuration, thread: thread, handler: handler)
+    coordinator = ShutdownCoordinator(
+      connection: connection, thread: thread, ownsThread: sharedThread == nil, tasks: tasks)
     LiveCounters.sidecars.increment()
-    connection.post { $0.start() }
+    connection.post { [weak self] in $0.start(for: self) }
   }
 
   deinit {
@@ -69,9 +86,10 @@ public actor WebSocketSidecar {
   ///
   /// Throws a ``WebSocketError`` that says which step failed and why.
   public static func connect(
-    to url: String, configuration: WebSocketConfiguration = .init()
+    to url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil,
+    handler: MessageHandler? = nil
   ) async throws(WebSocketError) -> WebSocketSidecar {
-    let sidecar = try WebSocketSidecar(url, configuration: configuration)
+    let sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread, handler: handler)
     do {
       try await sidecar.connected()
       return sidecar
@@ -109,20 +127,23 @@ public actor WebSocketSidecar {
   ///
   /// Returns when the message is in the outbound queue, in the order of the calls; the sidecar writes it. Suspends while
   /// ``WebSocketConfiguration/outboundCapacity`` bytes wait to be written, at most for `timeout` (default: as long as it
-  /// takes, the sidecar's life at most).
+  /// takes, the sidecar's life at most). With `compress` false, the message is not compressed even where that was
+  /// agreed on: for what does not shrink, or must not be guessed from its size.
   ///
   /// Throws ``WebSocketError/timedOut(_:)`` or ``WebSocketError/cancelled`` (then the message was not queued),
   /// ``WebSocketError/closed(_:)``, or what ended the connection.
-  public nonisolated func send(_ message: WebSocketMessage, timeout: Duration? = nil) async throws(WebSocketError) {
+  public nonisolated func send(
+    _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
     let deadline = Deadline.after(timeout)
     while true {
-      switch places.outbox.send(message, orWait: nil) {
+      switch places.outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
       case .failed(let error): throw error
       case .notOpen: _ = try await opening(until: deadline)
       case .full:
         let room = Completion<Void>()
-        switch places.outbox.send(message, orWait: room) {
+        switch places.outbox.send(message, compress: compress, orWait: room) {
         case .admitted: return
         case .failed(let error): throw error
         case .notOpen: continue
@@ -137,14 +158,41 @@ public actor WebSocketSidecar {
     }
   }
 
-  /// Sends a text message; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  public nonisolated func send(_ text: String, timeout: Duration? = nil) async throws(WebSocketError) {
-    try await send(.text(text), timeout: timeout)
+  /// Sends a text message; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  public nonisolated func send(
+    _ text: String, compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
+    try await send(.text(text), compress: compress, timeout: timeout)
   }
 
-  /// Sends a binary message of a copy of `bytes`; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  public nonisolated func send(_ bytes: [UInt8], timeout: Duration? = nil) async throws(WebSocketError) {
-    try await send(.binary(WebSocketPayload(bytes)), timeout: timeout)
+  /// Sends a binary message of a copy of `bytes`; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  public nonisolated func send(
+    _ bytes: [UInt8], compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
+    try await send(.binary(WebSocketPayload(bytes)), compress: compress, timeout: timeout)
+  }
+
+  /// Sends a message if that is possible without waiting: from a message handler, or any code that is not asynchronous.
+  ///
+  /// Returns false, and sends nothing, when the outbound queue is full or the connection is not open yet. Throws
+  /// ``WebSocketError/closed(_:)`` or what ended the connection.
+  public nonisolated func trySend(_ message: WebSocketMessage) throws(WebSocketError) -> Bool {
+    try places.outbox.send(message, orWait: nil).wasAdmitted()
+  }
+
+  /// Sends a copy of `bytes` as a message if that is possible without waiting; see ``trySend(_:)``.
+  ///
+  /// Throws ``WebSocketError/invalidText(offset:)`` too, if it is to be text and is not UTF-8.
+  public nonisolated func trySend(_ kind: MessageKind, _ bytes: RawSpan) throws(WebSocketError) -> Bool {
+    let outbox = places.outbox
+    return try bytes.withUnsafeBytes { bytes throws(WebSocketError) in
+      if kind == .text {
+        var validator = UTF8Validator()
+        let invalid = validator.validate(bytes) ?? (validator.isComplete ? nil : bytes.count)
+        if let invalid { throw .invalidText(offset: invalid) }
+      }
+      return outbox.send(kind, bytes, orWait: nil)
+    }.wasAdmitted()
   }
 
   /// Sends a Ping and returns how long the Pong took (RFC 6455 §5.5.2).
@@ -280,7 +328,7 @@ public actor WebSocketSidecar {
 /// }
 /// ```
 ///
-/// Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:)``, and what `body` throws.
+/// Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:on:handler:)``, and what `body` throws.
 public func withWebSocketSidecar<Result>(
   _ url: String, configuration: WebSocketConfiguration = .init(), shutdownWithin bound: Duration = .seconds(5),
   _ body: (WebSocketSidecar) async throws -> Result
@@ -309,14 +357,25 @@ extension Reception {
   }
 }
 
+extension Outbox.Admission {
+  /// Whether the message was queued; throws if none can be any more.
+  fileprivate func wasAdmitted() throws(WebSocketError) -> Bool {
+    switch self {
+    case .admitted: return true
+    case .full, .notOpen: return false
+    case .failed(let error): throw error
+    }
+  }
+}
+
 extension Outbox {
-  /// Queues a message; see ``send(_:_:orWait:)``.
-  func send(_ message: WebSocketMessage, orWait waiter: Completion<Void>?) -> Admission {
+  /// Queues a message; see ``send(_:_:compress:orWait:)``.
+  func send(_ message: WebSocketMessage, compress: Bool = true, orWait waiter: Completion<Void>?) -> Admission {
     switch message {
     case .text(var text):
-      text.withUTF8 { send(.text, UnsafeRawBufferPointer($0), orWait: waiter) }
+      text.withUTF8 { send(.text, UnsafeRawBufferPointer($0), compress: compress, orWait: waiter) }
     case .binary(let payload):
-      payload.withUnsafeBytes { send(.binary, $0, orWait: waiter) }
+      payload.withUnsafeBytes { send(.binary, $0, compress: compress, orWait: waiter) }
     }
   }
 }

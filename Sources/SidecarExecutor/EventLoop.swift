@@ -38,6 +38,8 @@ package final class EventLoop {
   private var slots: [Slot] = []
   private var freeSlots: [UInt32] = []
   private var batch: [Job] = []
+  private var endObservers: [EndObserver: () -> Void] = [:]
+  private var nextEndObserver: UInt64 = 0
   private var scratchStorage: UnsafeMutableRawBufferPointer?
 
   init(jobs: JobQueue, wake: WakeSignal) throws(SystemError) {
@@ -196,8 +198,34 @@ package final class EventLoop {
     batch.removeAll(keepingCapacity: batch.capacity <= 1024)
   }
 
-  /// Lets go of every handler and timer, and closes the poller.
+  /// Names an action that waits for the loop's end.
+  package struct EndObserver: Hashable, Sendable {
+    fileprivate let number: UInt64
+  }
+
+  /// Runs `action` when the loop is about to end, while descriptors can still be deregistered and closed properly;
+  /// returns nil, and runs nothing, if it has ended.
+  package func whenEnding(_ action: @escaping () -> Void) -> EndObserver? {
+    assertOnThread()
+    guard poller != nil else { return nil }
+    nextEndObserver += 1
+    let observer = EndObserver(number: nextEndObserver)
+    endObservers[observer] = action
+    return observer
+  }
+
+  /// Lets go of an action that waits for the loop's end.
+  package func cancel(_ observer: EndObserver?) {
+    assertOnThread()
+    if let observer { endObservers[observer] = nil }
+  }
+
+  /// Tells the observers, lets go of every handler and timer, and closes the poller.
   private func end() {
+    while let (observer, action) = endObservers.first {
+      endObservers[observer] = nil
+      action()
+    }
     let handlers = slots.compactMap(\.handler)
     slots.removeAll()
     freeSlots.removeAll()

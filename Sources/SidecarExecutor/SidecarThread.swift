@@ -107,6 +107,18 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
 
   // MARK: Ending
 
+  /// Ends the thread, within `bound`; returns whether it has ended.
+  ///
+  /// Sidecars that are still on it lose their connections, with a Close frame if the kernel takes one: shut them down
+  /// first. Jobs that have been enqueued are run. A thread that is held by a job past `bound` is abandoned: it ends by
+  /// itself once it can. Not needed where the last reference is dropped anyway. Harmless when repeated.
+  public func shutdown(within bound: Duration = .seconds(5)) async -> Bool {
+    requestStop()
+    let hasEnded = await joined(until: .after(bound))
+    if !hasEnded { abandon() }
+    return hasEnded
+  }
+
   /// Asks the thread to end, after the jobs that have been enqueued so far. Returns at once; harmless when repeated.
   package func requestStop() {
     jobs.requestStop()

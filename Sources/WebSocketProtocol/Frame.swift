@@ -8,10 +8,9 @@ package enum Role: Sendable, Hashable {
   case server
 }
 
-/// What a data message carries, as its first frame's opcode says (RFC 6455 §5.6).
-@usableFromInline
-package enum MessageKind: UInt8, Sendable, Hashable {
-  /// UTF-8 text.
+/// Says what a data message carries, as its first frame's opcode does (RFC 6455 §5.6).
+public enum MessageKind: UInt8, Sendable, Hashable {
+  /// Text, which travels as UTF-8.
   case text = 1
 
   /// Bytes whose meaning belongs to the application.

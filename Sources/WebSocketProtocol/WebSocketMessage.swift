@@ -26,7 +26,8 @@ public enum WebSocketMessage: Sendable, Hashable {
     }
   }
 
-  package var kind: MessageKind {
+  /// Which of the two it is.
+  public var kind: MessageKind {
     switch self {
     case .text: .text
     case .binary: .binary
