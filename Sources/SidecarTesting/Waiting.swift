@@ -165,6 +165,8 @@ extension TestServer.Connection {
   }
 
   /// Waits until the client's half of the stream has ended, or the server has closed the connection, and returns how.
+  ///
+  /// The server may still be about to close the socket then, or, if its behaviour says so, keep it open.
   @discardableResult
   public func ended(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.Ending {
     try await settled(within: bound, "the end of the connection") { $0.ending }
