@@ -2,7 +2,7 @@ internal import CZlib
 
 /// Decompresses messages (RFC 7692 §7.2.2), piece by piece and never beyond a limit.
 ///
-/// Costs no memory before the first compressed message; then about 10 KiB and the sender's window, which is 42 KiB with the
+/// Costs no memory before the first compressed message; then about 7 KiB and the sender's window, which is 39 KiB with the
 /// largest one. Without context takeover the memory is given back after each message.
 struct Inflater: ~Copyable {
   private let windowBits: Int

@@ -81,8 +81,8 @@ struct MessageAssembler: ~Copyable {
 
   /// Returns memory for the next bytes of the current frame, so that they can be read straight into the message.
   mutating func reserve(_ minimum: Int, expected: Int?) -> UnsafeMutableRawBufferPointer {
-    guard let expected else { return storage.reserve(minimum, atMost: .max / 2) }
-    return storage.reserve(max(minimum, min(expected, Self.unearnedReservation)), atMost: expected)
+    guard let expected else { return storage.reserve(minimum, atMost: limits.maximumMessageSize - storage.count) }
+    return storage.reserve(minimum, preferring: Self.unearnedReservation, atMost: expected)
   }
 
   /// Takes the bytes that were put into the memory that `reserve` returned.

@@ -98,11 +98,14 @@ struct MessageStorage: ~Copyable {
 
   /// Returns uninitialised memory behind the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
   ///
-  /// `bound` is how many bytes may still come at most; no more is reserved.
-  mutating func reserve(_ minimum: Int, atMost bound: Int) -> UnsafeMutableRawBufferPointer {
+  /// When more has to be reserved, it is `preferred` bytes in all or twice what is stored; but not more than `bound`, which
+  /// is how many bytes may still come.
+  mutating func reserve(
+    _ minimum: Int, preferring preferred: Int = Self.minimumCapacity, atMost bound: Int
+  ) -> UnsafeMutableRawBufferPointer {
     let needed = count + minimum
     if needed > capacity {
-      capacity = max(needed, min(max(2 * count, Self.minimumCapacity), count + bound))
+      capacity = max(needed, min(max(2 * count, preferred), count + bound))
       base = reallocateMemory(base, capacity)
     }
     return UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
