@@ -130,7 +130,8 @@ struct Lifecycle: Sendable {
     let reserved = hasTasks ? min(self.bound / 4, .milliseconds(250)) : .zero
     state = .draining
     let end = now + self.bound - reserved
-    return enterStep(until: end, at: now) + [.raiseFlag, .close(deadline: end)]
+    // The flag first: without any time, the tick comes at once, and on another thread.
+    return [.raiseFlag] + enterStep(until: end, at: now) + [.close(deadline: end)]
   }
 
   private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
@@ -166,7 +167,8 @@ struct Lifecycle: Sendable {
     case .draining:
       return enterCancelling(drained: .timedOut, at: now) + [.abortConnection, .cancelTasks]
     case .cancelling:
-      return [.abandonTasks] + enterJoining(cancelled: .timedOut, at: now)
+      // Without tasks, the step before has used up the time, and this one is over as soon as it has begun.
+      return [.abandonTasks] + enterJoining(cancelled: hasTasks ? .timedOut : .notNeeded, at: now)
     case .joining:
       record(.thread, .timedOut, at: now)
       state = .ended

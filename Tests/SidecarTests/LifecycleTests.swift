@@ -15,7 +15,7 @@ import Testing
   @Test func `a request raises the flag and begins to close at once`() {
     var life = Lifecycle(ownsThread: true)
     let actions = life.handle(.shutdownRequested(bound: .seconds(4), hasTasks: false), at: start)
-    #expect(actions.contains(.raiseFlag))
+    #expect(actions.first == .raiseFlag)
     #expect(actions.contains(.close(deadline: start + .seconds(4))))
     #expect(life.state == .draining)
   }
@@ -59,6 +59,14 @@ import Testing
     let actions = life.handle(.tick, at: start + .seconds(4))
     #expect(actions.contains(.abortConnection) && actions.contains(.cancelTasks))
     #expect(life.steps.map(\.outcome) == [.timedOut])
+  }
+
+  @Test func `without tasks, none has timed out, whichever event comes first`() {
+    var life = requested()
+    _ = life.handle(.tick, at: start + .seconds(4))
+    _ = life.handle(.tick, at: start + .seconds(4))
+    #expect(life.handle(.tasksEnded, at: start + .seconds(4)).isEmpty)
+    #expect(life.steps.map(\.outcome) == [.timedOut, .notNeeded])
   }
 
   @Test func `a connection that gives up at its own deadline has timed out, whoever notices first`() {
