@@ -175,6 +175,9 @@ final class Inbox: Sendable {
     return end
   }
 
+  /// Whether so many messages wait that reading is paused.
+  var isFull: Bool { back.withLock { $0.readingIsPaused } }
+
   /// Whether a receiver is waiting.
   var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }
 

@@ -72,8 +72,9 @@ struct Lifecycle: Sendable {
 
   /// How often a step that takes long is logged.
   static let logInterval = Duration.seconds(1)
-  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers the last
-  /// turn of the loop and the join. Promised to users as "at most 100 ms" to leave room for a loaded machine.
+  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers tasks that
+  /// react to their cancellation, the last turn of the loop and the join. Promised to users as "at most 100 ms" to leave
+  /// room for a loaded machine.
   static let grace = Duration.milliseconds(50)
 
   private(set) var state = State.running
@@ -136,7 +137,7 @@ struct Lifecycle: Sendable {
   private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
     record(.socket, drained, at: now)
     state = .cancelling
-    return enterStep(until: end, at: now)
+    return enterStep(until: end + Lifecycle.grace / 2, at: now)
   }
 
   private mutating func enterJoining(cancelled: ShutdownReport.Outcome, at now: Instant) -> [Action] {
