@@ -64,15 +64,15 @@ final class Stage: @unchecked Sendable {
     let message = WebSocketMessage.binary(Array(repeating: 7, count: 500))
     switch phase {
     case .resolving, .connecting: return .acceptOnly
-    case .upgrading: return .script([.receiveRequest, .stall])
+    case .upgrading: return .script([.receiveRequest, .continue(as: .silent)])
     case .idle, .receiving: return peerIsSilent ? .silent : .echo
     case .flooded, .handling:
       guard peerIsSilent else { return .fireHose(message: message) }
-      return .script([.open] + Array(repeating: .send(message), count: 2000) + [.stall])
+      return .script([.open] + Array(repeating: .send(message), count: 2000) + [.continue(as: .silent)])
     // A peer that does not read can't see the Close either; it is silent in any case.
-    case .sending: return .script([.open, .stopReading, .stall])
+    case .sending: return .script([.open, .stopReading, .continue(as: .silent)])
     case .closeSent: return .silent
-    case .closeReceived: return .script([.open, .sendClose(.goingAway), .stall])
+    case .closeReceived: return .script([.open, .sendClose(.goingAway), .continue(as: .silent)])
     }
   }
 
