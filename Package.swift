@@ -38,11 +38,17 @@ let package = Package(
     .executableTarget(
       name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
+      exclude: ["Peers", "setup.sh"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )

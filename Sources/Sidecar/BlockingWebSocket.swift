@@ -44,12 +44,14 @@ public final class BlockingWebSocket: Sendable {
   ///
   /// Throws ``WebSocketError/timedOut(_:)`` (the message was not queued then), ``WebSocketError/closed(_:)``, or what
   /// ended the connection.
-  @available(*, noasync, message: "use WebSocketSidecar.send(_:timeout:)")
-  public func send(_ message: WebSocketMessage, timeout: Duration? = nil) throws(WebSocketError) {
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(
+    _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
+  ) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
     let deadline = Deadline.after(timeout)
     while true {
-      switch places.outbox.send(message, orWait: nil) {
+      switch places.outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
       case .failed(let error): throw error
       case .notOpen:
@@ -57,7 +59,7 @@ public final class BlockingWebSocket: Sendable {
         _ = try opening.get()
       case .full:
         let room = Completion<Void>()
-        switch places.outbox.send(message, orWait: room) {
+        switch places.outbox.send(message, compress: compress, orWait: room) {
         case .admitted: return
         case .failed(let error): throw error
         case .notOpen: continue
@@ -70,16 +72,16 @@ public final class BlockingWebSocket: Sendable {
     }
   }
 
-  /// Sends a text message; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  @available(*, noasync, message: "use WebSocketSidecar.send(_:timeout:)")
-  public func send(_ text: String, timeout: Duration? = nil) throws(WebSocketError) {
-    try send(.text(text), timeout: timeout)
+  /// Sends a text message; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(_ text: String, compress: Bool = true, timeout: Duration? = nil) throws(WebSocketError) {
+    try send(.text(text), compress: compress, timeout: timeout)
   }
 
-  /// Sends a binary message of a copy of `bytes`; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  @available(*, noasync, message: "use WebSocketSidecar.send(_:timeout:)")
-  public func send(_ bytes: [UInt8], timeout: Duration? = nil) throws(WebSocketError) {
-    try send(.binary(WebSocketPayload(bytes)), timeout: timeout)
+  /// Sends a binary message of a copy of `bytes`; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(_ bytes: [UInt8], compress: Bool = true, timeout: Duration? = nil) throws(WebSocketError) {
+    try send(.binary(WebSocketPayload(bytes)), compress: compress, timeout: timeout)
   }
 
   /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).

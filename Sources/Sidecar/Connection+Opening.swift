@@ -67,6 +67,10 @@ extension Connection {
     guard let socket else { return }
     phase = .open
     cancelTimer()
+    if let agreement = response.deflate, let options = configuration.compression {
+      receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)
+      places.outbox.compress(agreement, options)
+    }
     places.inbox.onRoom { [weak self] in self?.post { $0.resumeReading() } }
     places.outbox.open(socket) { [weak self] in self?.post { $0.flush() } }
     let remoteAddress = socket.remoteAddress?.description ?? url.host

@@ -33,6 +33,9 @@ final class Inbox: Sendable {
   /// What a message costs beside its bytes: its entry in the queue, and its share of the storage.
   static let overheadPerMessage = 48
 
+  /// What a message is charged.
+  static func cost(of message: WebSocketMessage) -> Int { message.byteCount + overheadPerMessage }
+
   private struct Back {
     /// Oldest first.
     var messages: [WebSocketMessage] = []
@@ -61,7 +64,8 @@ final class Inbox: Sendable {
     back.withLock { $0.resumeReading = resumeReading }
   }
 
-  /// Appends `messages` and leaves them empty with their storage kept; returns whether reading has to pause.
+  /// Appends `messages`, whose ``cost(of:)`` is `cost` in all, and leaves them empty with their storage kept; returns
+  /// whether reading has to pause.
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
   func deliver(_ messages: inout [WebSocketMessage], cost: Int) -> Bool {
@@ -69,16 +73,18 @@ final class Inbox: Sendable {
     let mustPause = back.withLock { back in
       guard back.end == nil else { return false }
       let direct = min(back.waiters.count, messages.count)
+      back.cost += cost
       if direct > 0 {
+        // What goes to a waiting receiver does not wait in the queue.
         handedOver = zip(back.waiters[..<direct], messages[..<direct]).map { ($0, $1) }
         back.waiters.removeFirst(direct)
+        back.cost -= messages[..<direct].reduce(0) { $0 + Inbox.cost(of: $1) }
       }
       if back.messages.isEmpty, direct == 0 {
         swap(&back.messages, &messages)
       } else {
         back.messages.append(contentsOf: messages[direct...])
       }
-      back.cost += cost
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused
     }
@@ -168,6 +174,9 @@ final class Inbox: Sendable {
     front.reverse()
     return end
   }
+
+  /// Whether a receiver is waiting.
+  var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }
 
   /// Takes a waiter back; false if it has been, or is just being, given something.
   private func withdraw(_ waiter: Completion<Reception>) -> Bool {

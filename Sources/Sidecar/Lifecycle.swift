@@ -27,7 +27,9 @@
 //                                  announce                                    has: announce
 //   ended       –                  –                      –                    –               –
 //
-// A tick before the moment changes nothing: it is logged, so that a long wait shows.
+// A tick before the moment changes nothing: it is logged, so that a long wait shows. The connection watches its own
+// deadline, which is the same moment: when it is the first to notice, connectionGivenUp comes in place of
+// connectionEnded, and the step has timed out all the same.
 
 internal import SidecarExecutor
 
@@ -41,6 +43,8 @@ struct Lifecycle: Sendable {
     /// The first one counts. Nothing in the rest of the plan depends on who asked.
     case shutdownRequested(bound: Duration, hasTasks: Bool)
     case connectionEnded
+    /// The same, but it was dropped because the peer did not end it in time.
+    case connectionGivenUp
     case tasksEnded
     case threadEnded
     /// Time has passed.
@@ -95,7 +99,7 @@ struct Lifecycle: Sendable {
 
   mutating func handle(_ event: Event, at now: Instant) -> [Action] {
     switch event {
-    case .connectionEnded: connectionHasEnded = true
+    case .connectionEnded, .connectionGivenUp: connectionHasEnded = true
     case .threadEnded: threadHasEnded = true
     default: break
     }
@@ -104,9 +108,11 @@ struct Lifecycle: Sendable {
       return begin(bound: bound, hasTasks: hasTasks, at: now)
     case (.draining, .connectionEnded):
       return enterCancelling(drained: .completed, at: now) + [.cancelTasks]
+    case (.draining, .connectionGivenUp):
+      return enterCancelling(drained: .timedOut, at: now) + [.cancelTasks]
     case (.cancelling, .tasksEnded):
       return enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
-    case (.joining, .connectionEnded), (.joining, .threadEnded):
+    case (.joining, .connectionEnded), (.joining, .connectionGivenUp), (.joining, .threadEnded):
       return endIfDone(at: now)
     case (_, .tick):
       return tick(at: now)

@@ -63,7 +63,17 @@ final class Outbox: Sendable {
   /// An emptied buffer larger than this is given back.
   static let keptCapacity = 256 * 1024
 
+  /// What senders compress with, one after the other. The sidecar thread never waits for it. Its lock is taken before
+  /// the state's.
+  private struct Compressor: ~Copyable {
+    var deflater: Deflater?
+    var buffer = ByteBuffer()
+  }
+
   private let state = Locked(State())
+  private let compressor = Locked(Compressor())
+  /// Messages of at least this size are compressed; none is until that has been agreed on.
+  private let compressionThreshold = Atomic(Int.max)
   /// The peer has sent something since a sender last had the turn: what is sent now is likely to be an answer.
   private let hasHeardPeer = Atomic(true)
   private let highWatermark: Int
@@ -78,41 +88,67 @@ final class Outbox: Sendable {
   // MARK: From any thread
 
   /// Queues a data message, and writes it if the connection is idle.
-  func send(_ kind: MessageKind, _ payload: UnsafeRawBufferPointer, orWait waiter: Completion<Void>?) -> Admission {
+  func send(
+    _ kind: MessageKind, _ payload: UnsafeRawBufferPointer, compress: Bool = true, orWait waiter: Completion<Void>?
+  ) -> Admission {
+    guard compress, payload.count >= compressionThreshold.load(ordering: .acquiring) else {
+      return queue(kind, payload, isCompressed: false, orWait: waiter)
+    }
+    // Looked at first: compressing changes the window that the next message is compressed with.
+    if let refused = state.withLock({ refusal(&$0, orWait: waiter) }) { return refused }
+    return compressor.withLock { compressor in
+      compressor.buffer.removeAll(keepingCapacityUpTo: Outbox.keptCapacity)
+      compressor.deflater?.compress(payload, into: &compressor.buffer)
+      return queue(kind, compressor.buffer.bytes, isCompressed: true, orWait: nil)
+    }
+  }
+
+  /// Why nothing can be queued now, if so; notes the waiter if the reason is that there is no room.
+  private func refusal(_ state: inout State, orWait waiter: Completion<Void>?) -> Admission? {
+    switch state.phase {
+    case .notOpen: return .notOpen
+    case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
+    case .open:
+      guard state.unwritten >= highWatermark else { return nil }
+      if let waiter { state.waiters.append(waiter) }
+      return .full
+    }
+  }
+
+  private func queue(
+    _ kind: MessageKind, _ payload: UnsafeRawBufferPointer, isCompressed: Bool, orWait waiter: Completion<Void>?
+  ) -> Admission {
     let onSidecarThread = thread.isCurrent
     var mine = ByteBuffer()
     var socket: TCPSocket?
     var requestFlush: (@Sendable () -> Void)?
-    let admission: Admission = state.withLock { state in
-      switch state.phase {
-      case .notOpen: return .notOpen
-      case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
-      case .open:
-        guard state.unwritten < highWatermark else {
-          if let waiter { state.waiters.append(waiter) }
-          return .full
-        }
-        Outbox.append(Opcode(kind), payload, to: &state)
-        guard state.turn == .nobody else { return .admitted }
-        if !onSidecarThread, isLone(&state) {
-          state.turn = .sender
-          socket = state.socket
-          swap(&mine, &state.queue)
-        } else {
-          state.turn = .sidecar
-          requestFlush = state.requestFlush
-        }
-        return .admitted
+    let refused: Admission? = state.withLock { state in
+      // What is compressed has been admitted before, and can't be taken back.
+      if let refused = refusal(&state, orWait: isCompressed ? nil : waiter) {
+        guard isCompressed, case .full = refused else { return refused }
       }
+      Outbox.append(Opcode(kind), payload, rsv1: isCompressed, to: &state)
+      guard state.turn == .nobody else { return nil }
+      if !onSidecarThread, isLone(&state) {
+        state.turn = .sender
+        socket = state.socket
+        swap(&mine, &state.queue)
+      } else {
+        state.turn = .sidecar
+        requestFlush = state.requestFlush
+      }
+      return nil
     }
     if let socket { write(&mine, to: socket) }
     requestFlush?()
-    return admission
+    return refused ?? .admitted
   }
 
-  private static func append(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, to state: inout State) {
+  private static func append(
+    _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, rsv1: Bool = false, to state: inout State
+  ) {
     let before = state.queue.count
-    FrameWriter.append(opcode, payload: payload, maskKey: state.maskKeys.nextKey(), to: &state.queue)
+    FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: state.maskKeys.nextKey(), to: &state.queue)
     state.unwritten += state.queue.count - before
   }
 
@@ -221,6 +257,12 @@ final class Outbox: Sendable {
       state.requestFlush = requestFlush
       if case .notOpen = state.phase { state.phase = .open }
     }
+  }
+
+  /// Compresses from now on what is not smaller than the threshold: the server has agreed.
+  func compress(_ agreement: PermessageDeflate.Agreement, _ options: WebSocketCompression) {
+    compressor.withLock { $0.deflater = Deflater(agreement, role: .client, level: options.level) }
+    compressionThreshold.store(options.threshold, ordering: .releasing)
   }
 
   /// Notes that the peer has sent something.

@@ -52,8 +52,12 @@ final class ShutdownCoordinator: Sendable {
     }
     guard isFirst else { return }
     tasks.close()
+    let wasOver = connection.places.ended.current != nil
     handle(.shutdownRequested(bound: bound, hasTasks: tasks.hasTasks))
-    connection.places.ended.whenComplete { _ in self.handle(.connectionEnded) }
+    connection.places.ended.whenComplete { status in
+      let isGivenUp = !wasOver && status.error == .timedOut(.closingHandshake)
+      self.handle(isGivenUp ? .connectionGivenUp : .connectionEnded)
+    }
     if ownsThread { thread.whenEnded { self.handle(.threadEnded) } }
   }
 

@@ -127,20 +127,23 @@ public actor WebSocketSidecar {
   ///
   /// Returns when the message is in the outbound queue, in the order of the calls; the sidecar writes it. Suspends while
   /// ``WebSocketConfiguration/outboundCapacity`` bytes wait to be written, at most for `timeout` (default: as long as it
-  /// takes, the sidecar's life at most).
+  /// takes, the sidecar's life at most). With `compress` false, the message is not compressed even where that was
+  /// agreed on: for what does not shrink, or must not be guessed from its size.
   ///
   /// Throws ``WebSocketError/timedOut(_:)`` or ``WebSocketError/cancelled`` (then the message was not queued),
   /// ``WebSocketError/closed(_:)``, or what ended the connection.
-  public nonisolated func send(_ message: WebSocketMessage, timeout: Duration? = nil) async throws(WebSocketError) {
+  public nonisolated func send(
+    _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
     let deadline = Deadline.after(timeout)
     while true {
-      switch places.outbox.send(message, orWait: nil) {
+      switch places.outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
       case .failed(let error): throw error
       case .notOpen: _ = try await opening(until: deadline)
       case .full:
         let room = Completion<Void>()
-        switch places.outbox.send(message, orWait: room) {
+        switch places.outbox.send(message, compress: compress, orWait: room) {
         case .admitted: return
         case .failed(let error): throw error
         case .notOpen: continue
@@ -155,14 +158,18 @@ public actor WebSocketSidecar {
     }
   }
 
-  /// Sends a text message; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  public nonisolated func send(_ text: String, timeout: Duration? = nil) async throws(WebSocketError) {
-    try await send(.text(text), timeout: timeout)
+  /// Sends a text message; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  public nonisolated func send(
+    _ text: String, compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
+    try await send(.text(text), compress: compress, timeout: timeout)
   }
 
-  /// Sends a binary message of a copy of `bytes`; see ``send(_:timeout:)-(WebSocketMessage,_)``.
-  public nonisolated func send(_ bytes: [UInt8], timeout: Duration? = nil) async throws(WebSocketError) {
-    try await send(.binary(WebSocketPayload(bytes)), timeout: timeout)
+  /// Sends a binary message of a copy of `bytes`; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  public nonisolated func send(
+    _ bytes: [UInt8], compress: Bool = true, timeout: Duration? = nil
+  ) async throws(WebSocketError) {
+    try await send(.binary(WebSocketPayload(bytes)), compress: compress, timeout: timeout)
   }
 
   /// Sends a message if that is possible without waiting: from a message handler, or any code that is not asynchronous.
@@ -362,13 +369,13 @@ extension Outbox.Admission {
 }
 
 extension Outbox {
-  /// Queues a message; see ``send(_:_:orWait:)``.
-  func send(_ message: WebSocketMessage, orWait waiter: Completion<Void>?) -> Admission {
+  /// Queues a message; see ``send(_:_:compress:orWait:)``.
+  func send(_ message: WebSocketMessage, compress: Bool = true, orWait waiter: Completion<Void>?) -> Admission {
     switch message {
     case .text(var text):
-      text.withUTF8 { send(.text, UnsafeRawBufferPointer($0), orWait: waiter) }
+      text.withUTF8 { send(.text, UnsafeRawBufferPointer($0), compress: compress, orWait: waiter) }
     case .binary(let payload):
-      payload.withUnsafeBytes { send(.binary, $0, orWait: waiter) }
+      payload.withUnsafeBytes { send(.binary, $0, compress: compress, orWait: waiter) }
     }
   }
 }

@@ -91,6 +91,12 @@ package struct ByteBuffer: ~Copyable {
     }
   }
 
+  /// Removes the last `count` bytes.
+  package mutating func removeLast(_ count: Int) {
+    precondition(count >= 0 && count <= self.count, "There are \(self.count) bytes to remove, not \(count).")
+    tail -= count
+  }
+
   /// Removes everything, and gives the memory back if it is more than `bound` bytes.
   package mutating func removeAll(keepingCapacityUpTo bound: Int = .max) {
     head = 0

@@ -106,7 +106,6 @@ package struct ClosingHandshake: Sendable {
   package var outcome: Outcome? {
     switch state {
     case .open: nil
-    case .ended(let outcome): outcome
     default: outcomeAtEndOfStream
     }
   }

@@ -57,7 +57,6 @@ package enum ExtensionViolation: Error, Hashable, Sendable {
   case unknownParameter(String)
   case repeatedParameter(String)
   case invalidValue(parameter: String, value: String?)
-  case unrequestedParameter(String)
   case unconfirmedParameter(String)
 }
 
@@ -69,7 +68,6 @@ extension ExtensionViolation: CustomStringConvertible {
     case .repeatedParameter(let name): "the parameter \(name) appears more than once (RFC 7692 §7.1)"
     case .invalidValue(let name, let value?): "the parameter \(name) has the invalid value \"\(value)\" (RFC 7692 §7.1)"
     case .invalidValue(let name, nil): "the parameter \(name) has no value (RFC 7692 §7.1)"
-    case .unrequestedParameter(let name): "the parameter \(name) answers no offer of it (RFC 7692 §7.1.2.2)"
     case .unconfirmedParameter(let name): "the answer does not confirm the parameter \(name) (RFC 7692 §7.1)"
     }
   }

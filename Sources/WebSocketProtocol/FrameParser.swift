@@ -61,10 +61,9 @@ struct FrameParser {
       }
       guard case .incomplete = outcome else { return outcome }
     }
-    while true {
+    while input.count > 0 {
       let size = partialCount < 2 ? 2 : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) }
       let taken = input.take(upTo: size - partialCount)
-      guard !taken.isEmpty else { return .incomplete }
       let filled = partialCount
       withUnsafeMutableBytes(of: &partial) { partial in
         UnsafeMutableRawBufferPointer(rebasing: partial[filled...]).copyMemory(from: UnsafeRawBufferPointer(taken))
@@ -78,6 +77,7 @@ struct FrameParser {
         return outcome
       }
     }
+    return .incomplete
   }
 
   /// Judges the header at the start of `bytes`; what its first two bytes can break is judged as soon as they are there.

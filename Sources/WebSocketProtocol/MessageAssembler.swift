@@ -1,13 +1,14 @@
-/// Puts the pieces of one message together: fragments (RFC 6455 §5.4), and frames that came in several reads.
+/// Puts the pieces of one message together: fragments (RFC 6455 §5.4), frames that came in several reads, and compressed
+/// data (RFC 7692 §6.2).
 struct MessageAssembler: ~Copyable {
   private enum State {
     case betweenMessages
-    case insideMessage(MessageKind, frames: Int)
+    case insideMessage(MessageKind, isCompressed: Bool, frames: Int)
   }
 
   /// A message whose last byte has arrived.
   enum Message {
-    /// In the assembler's own storage until its next change: too small to be worth storage of its own.
+    /// In the read buffer, or in the assembler's own storage until its next change: too small for storage of its own.
     case lent(MessageKind, UnsafeRawBufferPointer)
     case owned(MessageKind, WebSocketPayload)
   }
@@ -16,9 +17,18 @@ struct MessageAssembler: ~Copyable {
   private var state = State.betweenMessages
   private var storage = MessageStorage()
   private var validator = UTF8Validator()
+  private var inflater: Inflater?
 
-  init(limits: ProtocolLimits) {
+  /// What is reserved for a message on its header's word alone: one socket read. From there on what arrived is doubled.
+  private static let unearnedReservation = 64 * 1024
+
+  init(role: Role, limits: ProtocolLimits, deflate: PermessageDeflate.Agreement?) {
     self.limits = limits
+    if let deflate {
+      inflater = Inflater(deflate, role: role)
+    } else {
+      inflater = nil
+    }
   }
 
   /// Whether a message has been begun and not finished.
@@ -26,39 +36,53 @@ struct MessageAssembler: ~Copyable {
     if case .insideMessage = state { true } else { false }
   }
 
+  /// Whether the message that has been begun is compressed.
+  var isCompressed: Bool {
+    if case .insideMessage(_, isCompressed: true, _) = state { true } else { false }
+  }
+
   /// Takes note of a data frame whose header has arrived, and refuses one that makes the message exceed its limits.
   ///
-  /// The parser has checked that a continuation is one, and that no other frame is.
-  mutating func beginFrame(_ opcode: Opcode, payloadLength: Int) throws(ProtocolViolation) {
+  /// The parser has checked that a continuation is one and no other frame is, and that RSV1 is where it may be.
+  mutating func beginFrame(_ header: FrameHeader, payloadLength: Int) throws(ProtocolViolation) {
     switch state {
     case .betweenMessages:
       storage.removeAll()
       validator = UTF8Validator()
-      state = .insideMessage(opcode == .text ? .text : .binary, frames: 1)
-    case .insideMessage(let kind, let frames):
+      let kind: MessageKind = header.opcode == .text ? .text : .binary
+      state = .insideMessage(kind, isCompressed: header.rsv1, frames: 1)
+    case .insideMessage(let kind, let isCompressed, let frames):
       // RFC 6455 §10.4: empty fragments count, for they would otherwise go on for ever.
       if frames == limits.maximumFragmentsPerMessage {
         throw ProtocolViolation(.tooManyFragments(limit: limits.maximumFragmentsPerMessage))
       }
-      state = .insideMessage(kind, frames: frames + 1)
+      state = .insideMessage(kind, isCompressed: isCompressed, frames: frames + 1)
     }
-    // RFC 6455 §10.4: refused when it is announced, before any memory is spent.
-    if payloadLength > limits.maximumMessageSize - storage.count {
-      throw ProtocolViolation(.messageTooLarge(limit: limits.maximumMessageSize))
-    }
+    // RFC 6455 §10.4: refused when it is announced, before any memory is spent. What a compressed message comes to is
+    // not announced; it is counted while it is decompressed.
+    if !isCompressed, payloadLength > limits.maximumMessageSize - storage.count { throw messageTooLarge }
   }
 
   /// Takes a piece of the current frame's payload, unmasked.
   ///
   /// `expected` is how many bytes the message still has, this piece included, if the current frame is its last one.
   mutating func append(_ bytes: UnsafeRawBufferPointer, expected: Int?) throws(ProtocolViolation) {
+    guard !isCompressed else {
+      try decompress { inflater, storage, limit throws(ProtocolViolation) in
+        try inflater?.inflate(bytes, into: &storage, limit: limit)
+      }
+      return
+    }
     try validate(bytes)
-    storage.append(bytes, expected: expected)
+    guard !bytes.isEmpty else { return }
+    reserve(bytes.count, expected: expected).copyMemory(from: bytes)
+    storage.commit(bytes.count)
   }
 
   /// Returns memory for the next bytes of the current frame, so that they can be read straight into the message.
   mutating func reserve(_ minimum: Int, expected: Int?) -> UnsafeMutableRawBufferPointer {
-    storage.reserve(minimum, expected: expected)
+    guard let expected else { return storage.reserve(minimum, atMost: limits.maximumMessageSize - storage.count) }
+    return storage.reserve(minimum, preferring: Self.unearnedReservation, atMost: expected)
   }
 
   /// Takes the bytes that were put into the memory that `reserve` returned.
@@ -69,34 +93,67 @@ struct MessageAssembler: ~Copyable {
 
   /// Ends the message, whose last frame is complete.
   mutating func finish() throws(ProtocolViolation) -> Message? {
-    guard case .insideMessage(let kind, _) = state else { return nil }
-    state = .betweenMessages
-    // RFC 6455 §8.1: the text as a whole is UTF-8; a fragment may end inside a character, a message may not.
-    if kind == .text, !validator.isComplete { throw ProtocolViolation(.textEndsInsideCharacter) }
+    if isCompressed {
+      try decompress { inflater, storage, limit throws(ProtocolViolation) in
+        try inflater?.finish(into: &storage, limit: limit)
+      }
+    }
+    guard let kind = try endMessage() else { return nil }
     if storage.count <= PayloadArena.maximumSharedPayload {
       return .lent(kind, UnsafeRawBufferPointer(storage.bytes))
     }
     return .owned(kind, storage.takePayload())
   }
 
-  /// Forgets the message and frees its memory.
+  /// Judges a message that needs no assembling, because it lies whole in the read buffer.
+  mutating func finishWhole(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message? {
+    try validate(bytes)
+    return try endMessage().map { .lent($0, bytes) }
+  }
+
+  /// Forgets the message and frees all memory.
   mutating func discard() {
     state = .betweenMessages
     storage.removeAll(keepingCapacityUpTo: 0)
+    inflater?.release()
   }
 
-  /// Judges a message that needs no assembling, because it lies whole in the read buffer.
-  mutating func finishWhole(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message? {
-    guard case .insideMessage(let kind, _) = state else { return nil }
-    try validate(bytes)
+  private mutating func endMessage() throws(ProtocolViolation) -> MessageKind? {
+    guard case .insideMessage(let kind, _, _) = state else { return nil }
     state = .betweenMessages
+    // RFC 6455 §8.1: the text as a whole is UTF-8; a fragment may end inside a character, a message may not.
     if kind == .text, !validator.isComplete { throw ProtocolViolation(.textEndsInsideCharacter) }
-    return .lent(kind, bytes)
+    return kind
+  }
+
+  /// Lets the inflater add to the storage, and judges what it added.
+  private mutating func decompress(
+    _ step: (inout Inflater?, inout MessageStorage, Int) throws(ProtocolViolation) -> Void
+  ) throws(ProtocolViolation) {
+    let before = storage.count
+    let limit = limits.maximumMessageSize
+    var failure: ProtocolViolation?
+    do throws(ProtocolViolation) {
+      try step(&inflater, &storage, limit)
+    } catch {
+      failure = error
+    }
+    // What came before a failure is judged before it, so that the verdict does not depend on how the data was cut.
+    let added = storage.bytes[before..<min(storage.count, limit)]
+    try validate(UnsafeRawBufferPointer(rebasing: added), offset: before)
+    if let failure { throw failure }
+    // RFC 6455 §10.4: whatever the data would go on to, it has produced one byte too many at most.
+    if storage.count > limit { throw messageTooLarge }
   }
 
   /// RFC 6455 §8.1: text that is not UTF-8 fails the connection; at its first such byte, whatever is still to come.
-  private mutating func validate(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) {
-    guard case .insideMessage(.text, _) = state else { return }
-    if let index = validator.validate(bytes) { throw ProtocolViolation(.invalidUTF8(offset: storage.count + index)) }
+  private mutating func validate(_ bytes: UnsafeRawBufferPointer, offset: Int? = nil) throws(ProtocolViolation) {
+    guard case .insideMessage(.text, _, _) = state else { return }
+    guard let index = validator.validate(bytes) else { return }
+    throw ProtocolViolation(.invalidUTF8(offset: (offset ?? storage.count) + index))
+  }
+
+  private var messageTooLarge: ProtocolViolation {
+    ProtocolViolation(.messageTooLarge(limit: limits.maximumMessageSize))
   }
 }

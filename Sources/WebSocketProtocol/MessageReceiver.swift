@@ -4,6 +4,9 @@
 /// was read is reported where it lies; any other is put together in storage of its own, at one copy a byte. After a
 /// violation or a Close frame the receiver is one that discards, so that nothing behind it can be acted on.
 ///
+/// An idle receiver has no memory of its own but up to 4 KiB of a small message that came in pieces, and what an
+/// `Inflater` keeps where compression was agreed on with context takeover.
+///
 /// No I/O and no locks: it belongs to whoever reads the socket.
 @usableFromInline
 package struct MessageReceiver: ~Copyable {
@@ -42,7 +45,7 @@ package struct MessageReceiver: ~Copyable {
   ) {
     parser = FrameParser(
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
-    assembler = MessageAssembler(limits: limits)
+    assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
     expectsWholeMessage = role == .client
   }
@@ -66,17 +69,18 @@ package struct MessageReceiver: ~Copyable {
   ) {
     guard let start = bytes.baseAddress else { return }
     var input = ReadCursor(bytes, from: start)
-    repeat {
-      if expectsWholeMessage { receiveWholeMessages(&input, into: &sink) }
-      guard let event = nextEvent(&input) else { return }
+    receiveWholeMessages(&input, into: &sink)
+    while let event = nextEvent(&input) {
       event.report(to: &sink)
-    } while true
+      receiveWholeMessages(&input, into: &sink)
+    }
   }
 
   /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
   /// and everything that is wrong, to `nextEvent`.
   @inlinable
   func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
+    guard expectsWholeMessage else { return }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
     var position = UnsafeRawPointer(input.position)
@@ -112,29 +116,26 @@ package struct MessageReceiver: ~Copyable {
   mutating func nextEvent(_ input: inout ReadCursor) -> ReceiveEvent? {
     defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
     do throws(ProtocolViolation) {
-      while true {
-        switch phase {
-        case .frameHeader:
-          guard try beginFrame(&input) else { return nil }
-        case .controlPayload(let frame):
-          guard let event = try receiveControlPayload(frame, &input) else { return nil }
-          return event
-        case .dataPayload(let frame):
-          if let event = try receiveDataPayload(frame, &input) { return event }
-          if case .dataPayload = phase { return nil }
-        case .discarding:
-          input.position = input.end
-          return nil
-        }
+      while try beginFrame(&input) {
+        if let event = try receivePayload(&input) { return event }
+        guard case .frameHeader = phase else { break }
       }
+      return nil
     } catch {
       discard()
       return .violation(error)
     }
   }
 
-  /// Reads a header; returns whether it is complete.
+  /// Reads the next header, unless there is one already; returns whether a payload comes next.
   private mutating func beginFrame(_ input: inout ReadCursor) throws(ProtocolViolation) -> Bool {
+    switch phase {
+    case .frameHeader: break
+    case .controlPayload, .dataPayload: return true
+    case .discarding:
+      input.position = input.end
+      return false
+    }
     switch parser.parse(&input, insideMessage: assembler.isInsideMessage) {
     case .incomplete:
       return false
@@ -146,10 +147,19 @@ package struct MessageReceiver: ~Copyable {
         controlPayload.removeAll()
         phase = .controlPayload(frame)
       } else {
-        try assembler.beginFrame(header.opcode, payloadLength: payloadLength)
+        try assembler.beginFrame(header, payloadLength: payloadLength)
         phase = .dataPayload(frame)
       }
       return true
+    }
+  }
+
+  /// Takes as much of the payload as there is, and returns what it completes.
+  private mutating func receivePayload(_ input: inout ReadCursor) throws(ProtocolViolation) -> ReceiveEvent? {
+    switch phase {
+    case .controlPayload(let frame): try receiveControlPayload(frame, &input)
+    case .dataPayload(let frame): try receiveDataPayload(frame, &input)
+    case .frameHeader, .discarding: nil
     }
   }
 
@@ -185,7 +195,7 @@ package struct MessageReceiver: ~Copyable {
   ) throws(ProtocolViolation) -> ReceiveEvent? {
     var frame = frame
     let piece = UnsafeRawBufferPointer(takePayload(of: &frame, from: &input))
-    if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation {
+    if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation, !frame.header.rsv1 {
       phase = .frameHeader
       return try assembler.finishWhole(piece).map(Self.event)
     }
@@ -235,7 +245,9 @@ extension MessageReceiver {
   /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
   /// read into it before anything else is done with the receiver.
   package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
-    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum else { return nil }
+    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum, !assembler.isCompressed else {
+      return nil
+    }
     let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
     return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
   }

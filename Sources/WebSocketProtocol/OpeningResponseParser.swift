@@ -30,11 +30,11 @@ package struct OpeningResponseParser: Sendable {
     _ bytes: UnsafeRawBufferPointer
   ) throws(HandshakeViolation) -> (consumed: Int, response: OpeningResponse?) {
     var consumed = 0
-    while true {
+    while consumed < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
       let (count, head) = try parser.receive(rest)
       consumed += count
-      guard let head else { return (consumed, nil) }
+      guard let head else { break }
       let status = head.startLine
       switch status.code {
       case 101:
@@ -49,6 +49,7 @@ package struct OpeningResponseParser: Sendable {
             bodyPrefix: Array(bytes[consumed...].prefix(Self.maximumBodyPrefix))))
       }
     }
+    return (consumed, nil)
   }
 
   /// RFC 6455 §4.1: what a client checks, in its order.

@@ -74,14 +74,15 @@ package struct PayloadArena: ~Copyable {
 
 /// Memory in which one message grows, and which then becomes a payload without being copied.
 ///
-/// What the peer announced is never reserved before it came: a reservation is at most twice what has arrived, or 64 KiB.
+/// Growth doubles, so that each byte is copied once on average, and `realloc` moves the pages of a large message instead of
+/// copying them.
 struct MessageStorage: ~Copyable {
   private var base: UnsafeMutableRawPointer?
   private var capacity = 0
   private(set) var count = 0
 
-  /// Less than this is reserved without asking how much has arrived: one socket read.
-  static let unearnedReservation = 64 * 1024
+  /// Below it growth would only be a series of tiny reallocations.
+  private static let minimumCapacity = 256
 
   /// What is kept for the next message when one that was lent out is over.
   static let keptCapacity = 4096
@@ -97,13 +98,14 @@ struct MessageStorage: ~Copyable {
 
   /// Returns uninitialised memory behind the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
   ///
-  /// `expected` is how many bytes the message will still have at most, as far as that is known: it bounds the
-  /// reservation, it never enlarges it beyond what has been earned.
-  mutating func reserve(_ minimum: Int, expected: Int?) -> UnsafeMutableRawBufferPointer {
+  /// When more has to be reserved, it is `preferred` bytes in all or twice what is stored; but not more than `bound`, which
+  /// is how many bytes may still come.
+  mutating func reserve(
+    _ minimum: Int, preferring preferred: Int = Self.minimumCapacity, atMost bound: Int
+  ) -> UnsafeMutableRawBufferPointer {
     let needed = count + minimum
     if needed > capacity {
-      let earned = max(2 * needed, min(Self.unearnedReservation, expected ?? 256))
-      capacity = expected.map { max(needed, min(earned, count + $0)) } ?? earned
+      capacity = max(needed, min(max(2 * count, preferred), count + bound))
       base = reallocateMemory(base, capacity)
     }
     return UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
@@ -112,12 +114,6 @@ struct MessageStorage: ~Copyable {
   mutating func commit(_ byteCount: Int) {
     count += byteCount
     assert(count <= capacity)
-  }
-
-  mutating func append(_ bytes: UnsafeRawBufferPointer, expected: Int?) {
-    guard !bytes.isEmpty else { return }
-    reserve(bytes.count, expected: expected).copyMemory(from: bytes)
-    count += bytes.count
   }
 
   /// Hands the memory over as a payload, and is empty afterwards.
@@ -144,15 +140,12 @@ struct MessageStorage: ~Copyable {
 }
 
 func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {
-  guard let memory = malloc(max(1, byteCount)) else {
-    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
-  }
+  guard let memory = malloc(max(1, byteCount)) else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
   return memory
 }
 
 func reallocateMemory(_ memory: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer {
-  guard let memory = realloc(memory, max(1, byteCount)) else {
-    fatalError("Out of memory: \(byteCount) bytes could not be allocated.")
-  }
-  return memory
+  let moved = realloc(memory, max(1, byteCount))
+  guard let moved else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
+  return moved
 }

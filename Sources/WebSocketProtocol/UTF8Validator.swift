@@ -23,43 +23,48 @@ package struct UTF8Validator: Sendable {
   package mutating func validate(_ bytes: UnsafeRawBufferPointer) -> Int? {
     var index = 0
     while pending > 0, index < bytes.count {
-      guard (lowest...highest).contains(bytes[index]) else { return index }
-      pending -= 1
-      lowest = 0x80
-      highest = 0xBF
+      guard proceed(bytes[index]) else { return index }
       index += 1
     }
     guard let start = bytes.baseAddress else { return nil }
     while index < bytes.count {
       index = Self.skipASCII(start, from: index, to: bytes.count)
-      index = Self.skipPairs(start, from: index, to: bytes.count)
+      index = Self.skipSequences(start, from: index, to: bytes.count)
       guard index < bytes.count else { break }
-      let lead = bytes[index]
-      // RFC 3629 §4, the syntax of UTF-8 byte sequences.
-      switch lead {
-      case 0x00...0x7F:
-        index += 1
-        continue
-      case 0xC2...0xDF: (pending, lowest, highest) = (1, 0x80, 0xBF)
-      case 0xE0: (pending, lowest, highest) = (2, 0xA0, 0xBF)
-      case 0xED: (pending, lowest, highest) = (2, 0x80, 0x9F)
-      case 0xE1...0xEF: (pending, lowest, highest) = (2, 0x80, 0xBF)
-      case 0xF0: (pending, lowest, highest) = (3, 0x90, 0xBF)
-      case 0xF1...0xF3: (pending, lowest, highest) = (3, 0x80, 0xBF)
-      case 0xF4: (pending, lowest, highest) = (3, 0x80, 0x8F)
-      default: return index
-      }
+      // What is left is ASCII again, an error, or so close to the end that it has to be looked at byte by byte.
+      guard begin(bytes[index]) else { return index }
       index += 1
       while pending > 0, index < bytes.count {
-        let byte = bytes[index]
-        guard byte >= lowest, byte <= highest else { return index }
-        pending -= 1
-        lowest = 0x80
-        highest = 0xBF
+        guard proceed(bytes[index]) else { return index }
         index += 1
       }
     }
     return nil
+  }
+
+  /// Takes the first byte of a sequence; returns whether there is one that begins with it (RFC 3629 §4).
+  private mutating func begin(_ lead: UInt8) -> Bool {
+    switch lead {
+    case 0x00...0x7F: break
+    case 0xC2...0xDF: pending = 1
+    case 0xE0: (pending, lowest) = (2, 0xA0)
+    case 0xED: (pending, highest) = (2, 0x9F)
+    case 0xE1...0xEF: pending = 2
+    case 0xF0: (pending, lowest) = (3, 0x90)
+    case 0xF4: (pending, highest) = (3, 0x8F)
+    case 0xF1...0xF3: pending = 3
+    default: return false
+    }
+    return true
+  }
+
+  /// Takes a further byte of a sequence; returns whether it may stand there.
+  private mutating func proceed(_ byte: UInt8) -> Bool {
+    guard byte >= lowest, byte <= highest else { return false }
+    pending -= 1
+    lowest = 0x80
+    highest = 0xBF
+    return true
   }
 
   /// Whether `bytes` is valid UTF-8 as a whole.
@@ -121,19 +126,47 @@ package struct UTF8Validator: Sendable {
     return index
   }
 
-  /// The index of the first byte from `index` on that is not part of a run of two-byte sequences, looked at by fours:
-  /// text in Greek, Cyrillic, Hebrew or Arabic letters is made of such runs.
-  private static func skipPairs(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
+  /// The index of the first byte from `index` on that is not part of a whole sequence of several bytes.
+  ///
+  /// Text in one script is a run of sequences of one length, with ASCII between them: runs are looked at by the word.
+  private static func skipSequences(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
     while end &- index >= 8 {
       let word = UInt64(littleEndian: start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-      // Each pair is 110xxxxx 10xxxxxx, the first byte the lower one.
-      guard word & 0xC0E0_C0E0_C0E0_C0E0 == 0x80C0_80C0_80C0_80C0 else { break }
-      // C0 and C1, the overlong leads, have none of these bits; adding carries out of each pair that has one.
-      let payload = word & 0x001E_001E_001E_001E
-      guard (payload &+ 0x00FE_00FE_00FE_00FE) & 0x0100_0100_0100_0100 == 0x0100_0100_0100_0100 else { break }
-      index &+= 8
+      if word & 0xC0E0 == 0x80C0 {
+        // 110xxxxx 10xxxxxx, four times or once.
+        let length = word & 0xC0E0_C0E0_C0E0_C0E0 == 0x80C0_80C0_80C0_80C0 ? 8 : 2
+        // C0 and C1, the overlong leads, have none of these bits; adding carries out of each pair that has one.
+        let leads = (word & 0x001E_001E_001E_001E) &+ 0x00FE_00FE_00FE_00FE
+        let carries: UInt64 = length == 8 ? 0x0100_0100_0100_0100 : 0x0100
+        guard leads & carries == carries else { break }
+        index &+= length
+      } else if word & 0xC0_C0F0 == 0x80_80E0 {
+        // 1110xxxx 10xxxxxx 10xxxxxx, twice or once.
+        guard isThreeByteCharacter(word) else { break }
+        let isPair = word & 0xC0C0_F0C0_C0F0 == 0x8080_E080_80E0 && isThreeByteCharacter(word &>> 24)
+        index &+= isPair ? 6 : 3
+      } else if word & 0xC0C0_C0F8 == 0x8080_80F0 {
+        // 11110xxx 10xxxxxx 10xxxxxx 10xxxxxx: the upper five bits of the code point are from 1 to 16.
+        let plane = (word & 0x07) &<< 2 | (word &>> 12) & 0x03
+        guard plane &- 1 < 16 else { break }
+        index &+= 4
+      } else if word & 0x80 == 0 {
+        let high = word & highBits
+        // A few ASCII characters between others; more of them are `skipASCII`'s.
+        guard high != 0 else { break }
+        index &+= high.trailingZeroBitCount / 8
+      } else {
+        break
+      }
     }
     return index
+  }
+
+  /// Whether three bytes of the right form are neither overlong, E0 80…9F, nor a surrogate, ED A0…BF.
+  @inline(__always)
+  private static func isThreeByteCharacter(_ word: UInt64) -> Bool {
+    let bits = word & 0x200F
+    return bits != 0 && bits != 0x200D
   }
 }

@@ -54,12 +54,10 @@ public struct WebSocketPayload: Sendable {
       self.init()
       return
     }
-    guard let length = UInt32(exactly: bytes.count) else {
-      preconditionFailure("A payload of \(bytes.count) bytes is too large: the most is 4 GiB - 1.")
-    }
+    precondition(bytes.count <= UInt32.max, "A payload of \(bytes.count) bytes is too large: the most is 4 GiB - 1.")
     let chunk = PayloadChunk(byteCount: bytes.count)
     chunk.base.copyMemory(from: source, byteCount: bytes.count)
-    self.init(chunk: chunk, offset: 0, length: length)
+    self.init(chunk: chunk, offset: 0, length: UInt32(truncatingIfNeeded: bytes.count))
   }
 
   /// Calls `body` with the bytes, without copying them.
@@ -106,10 +104,8 @@ extension WebSocketPayload: RandomAccessCollection {
 
   /// The byte at `position`, which is from 0 to `count` − 1; any other position stops the program.
   @inlinable public subscript(position: Int) -> UInt8 {
-    guard let chunk, position >= 0, position < Int(length) else {
-      preconditionFailure("There is no byte at \(position) in a payload of \(count) bytes.")
-    }
-    return chunk.base.load(fromByteOffset: Int(offset) &+ position, as: UInt8.self)
+    precondition(position >= 0 && position < count, "There is no byte at \(position) in a payload of \(count) bytes.")
+    return unsafeBytes[position]
   }
 
   /// Calls `body` with the bytes, without copying them; always available.

@@ -26,7 +26,7 @@ private actor Pinned {
   }
 }
 
-@Suite struct `Sidecar thread` {
+@Suite(.census) struct `Sidecar thread` {
   @Test func `an actor pinned to the thread runs there and nowhere else`() async throws {
     let thread = try SidecarThread()
     let actor = Pinned(thread)

@@ -11,7 +11,7 @@ import WebSocketProtocol
 
   func deliver(_ messages: [WebSocketMessage], to inbox: Inbox) -> Bool {
     var messages = messages
-    return inbox.deliver(&messages, cost: messages.reduce(0) { $0 + $1.byteCount + Inbox.overheadPerMessage })
+    return inbox.deliver(&messages, cost: messages.reduce(0) { $0 + Inbox.cost(of: $1) })
   }
 
   @Test func `messages come out in the order they went in, across batches`() async {
@@ -46,6 +46,17 @@ import WebSocketProtocol
     guard case .end(.failed(.connectionLost(nil)))? = inbox.next() else { return somethingElseCame() }
   }
 
+  @Test func `messages that go straight to a waiting receiver do not pause reading`() async {
+    let inbox = Inbox(capacity: 1000)
+    for size in [600, 600, 5000] {
+      // Immediate: it is waiting when this line is through.
+      let receiving = Task.immediate { await inbox.next(until: .after(.seconds(10))) }
+      #expect(!deliver([.binary(Array(repeating: 0, count: size))], to: inbox))
+      guard case .message(let message) = await receiving.value else { return somethingElseCame() }
+      #expect(message.byteCount == size)
+    }
+  }
+
   @Test func `reading is paused at the capacity and resumed by the receiver that takes the messages`() {
     let inbox = Inbox(capacity: 1000)
     let resumed = Atomic(0)
@@ -57,6 +68,16 @@ import WebSocketProtocol
     #expect(resumed.load(ordering: .relaxed) == 1)
     _ = inbox.next()
     #expect(resumed.load(ordering: .relaxed) == 1)
+  }
+
+  @Test func `messages that go straight to a waiting receiver do not fill the inbox`() async {
+    let inbox = Inbox(capacity: 1000)
+    for _ in 0..<100 {
+      let receiving = Task { await inbox.next(until: .after(.seconds(10))) }
+      while !inbox.hasWaiters { await Task.yield() }
+      #expect(!deliver([.binary(Array(repeating: 0, count: 100))], to: inbox))
+      guard case .message = await receiving.value else { return somethingElseCame() }
+    }
   }
 
   @Test func `empty messages count too`() {

@@ -61,6 +61,15 @@ import Testing
     #expect(life.steps.map(\.outcome) == [.timedOut])
   }
 
+  @Test func `a connection that gives up at its own deadline has timed out, whoever notices first`() {
+    var life = requested()
+    let actions = life.handle(.connectionGivenUp, at: start + .seconds(4))
+    #expect(actions.contains(.cancelTasks) && !actions.contains(.abortConnection))
+    #expect(life.steps.map(\.outcome) == [.timedOut])
+    _ = life.handle(.tasksEnded, at: start + .seconds(4))
+    #expect(life.handle(.threadEnded, at: start + .seconds(4)) == [.announce])
+  }
+
   @Test func `tasks that do not end are abandoned, and the thread stopped`() {
     var life = requested(hasTasks: true)
     _ = life.handle(.connectionEnded, at: start)
@@ -124,7 +133,7 @@ import Testing
     _ = life.handle(.tasksEnded, at: start)
     _ = life.handle(.threadEnded, at: start)
     #expect(life.state == .ended)
-    for event in [Lifecycle.Event.connectionEnded, .tasksEnded, .threadEnded, .tick] {
+    for event in [Lifecycle.Event.connectionEnded, .connectionGivenUp, .tasksEnded, .threadEnded, .tick] {
       #expect(life.handle(event, at: start + .seconds(60)).isEmpty)
     }
   }

@@ -35,7 +35,7 @@ private let pong: UInt8 = 0x8A
 
 extension ConformanceCase {
   static let all =
-    framing + controlFrames + fragmentation + unicode + closing + limitCases + masking
+    framing + controlFrames + fragmentation + unicode + closing + limitCases + masking + compression
 
   /// RFC 6455 §5.2.
   static let framing: [ConformanceCase] =

@@ -555,4 +555,130 @@ let conformanceResults = #"""
   masked text that is not UTF-8
     violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 3
     discards
+  compressed in one frame
+    text "Hello"
+  compressed in two fragments
+    text "Hello"
+  compressed with the window of the message before
+    text "Hello"
+    text "Hello"
+  not compressed, in a stored block
+    text "Hello"
+  compressed in a final block, twice
+    text "Hello"
+    text "Hello"
+  compressed in a final block without the byte behind it, twice
+    text "Hello"
+    text "Hello"
+  the window outlives a final block
+    text "Hello"
+    text "Hello"
+  compressed in two blocks
+    text "Hello"
+  compressed to nothing
+    text empty
+    text "Hello"
+  compressed without a byte
+    text empty
+    text "Hello"
+  compressed and not, by turns
+    text "Hello"
+    text "plain"
+    text "Hello"
+    binary 0b 02 e5
+  compressed and masked
+    text "Hello"
+  compressed without context takeover, twice
+    text "Hello"
+    text "Hello"
+  compressed with the window of the message before, which is not kept
+    text "Hello"
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid distance too far back
+    discards
+  compressed by the client with context takeover, which only the server does without
+    text "Hello"
+    text "Hello"
+  a large message
+    binary 140000 bytes, checksum d6c5df91
+  a large message of one letter
+    text 300000 bytes, checksum 2a667465
+  empty fragments of compressed text
+    text "Hello"
+  a ping between compressed fragments
+    ping "?"
+    text "Hello"
+  RSV1 on a continuation
+    violation 1002 RFC 7692 §6.1 RSV1 set on a continuation frame
+    discards
+  RSV1 on a ping
+    violation 1002 RFC 7692 §6.1 RSV1 set on a ping frame
+    discards
+  RSV1 on a close
+    violation 1002 RFC 7692 §6.1 RSV1 set on a close frame
+    discards
+  RSV2 where RSV1 is agreed on
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  RSV1 and RSV2 where RSV1 is agreed on
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1, RSV2
+    discards
+  compressed where nothing is agreed on
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  a compressed message without its end
+    cut
+  an invalid block type
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid block type
+    discards
+  invalid stored lengths
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid stored block lengths
+    discards
+  a distance beyond the beginning
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid distance too far back
+    discards
+  data that ends inside a block
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
+    discards
+  data with the tail that belongs off it
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
+    discards
+  an error behind a final block
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid block type
+    discards
+  noise
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid distance too far back
+    discards
+  compressed text with characters of every size
+    text 61 20 c3 a9 20 e2 82 ac 20 f0 9f 98 80 2c 20 72 65 70 65 61 74 65 64 3a 20 61 20 c3 a9 20 e2 82 ac 20 f0 9f 98 80
+  compressed text with an error
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 5
+    discards
+  compressed text with a character cut at the end
+    violation 1007 RFC 6455 §8.1 text ends inside a character
+    discards
+  compressed text with an error and then much more
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 0
+    discards
+  compressed text with an error in front of corrupt data
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 0
+    discards
+  a compressed message at the limit
+    binary 10000 bytes, checksum 73d70505
+  a compressed message one byte over the limit
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 9999 bytes
+    discards
+  a compressed message far over the limit
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 100 bytes
+    discards
+  a compressed message where none fits
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 0 bytes
+    discards
+  a bomb
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 10000 bytes
+    discards
+  a compressed message whose frame is too large
+    violation 1009 RFC 6455 §10.4 frame of 107 bytes, the limit is 100
+    discards
+  a compressed empty message where none fits
+    binary empty
   """#

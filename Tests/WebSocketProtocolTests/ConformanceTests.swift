@@ -13,7 +13,7 @@ import WebSocketProtocol
   func `every case ends the same in pieces of every small size`(_ wire: ConformanceCase) throws {
     let expected = try #require(Self.expected[wire.name])
     // Every size up to the case's own; of those too long for that, what cuts headers and blocks differently.
-    let sizes = wire.bytes.count <= 300 ? Array(1...max(1, wire.bytes.count)) : [1, 2, 3, 7, 15, 64, 1021, 65_536]
+    let sizes = wire.bytes.count <= 300 ? Array(1...max(1, wire.bytes.count)) : [1, 3, 15, 64, 1021, 65_536]
     for size in sizes {
       let recorder = MessageReceiver.record(
         wire.bytes, role: wire.role, limits: wire.limits, deflate: wire.deflate, piece: size)

@@ -33,6 +33,27 @@ import WebSocketProtocol
     #expect(try #require(second).count <= 100_000)
   }
 
+  @Test(arguments: [UInt8(0x82), 0x02])
+  func `a message in pieces grows by doubling`(_ first: UInt8) {
+    var receiver = MessageReceiver(role: .client)
+    var recorder = Recorder()
+    let payload = noise(1 << 20)
+    let bytes = frame(first, payload)
+    let header = bytes.count - payload.count
+    receiver.feed(Array(bytes[..<header]), into: &recorder)
+    var capacity = 0
+    var growths = 0
+    for start in stride(from: 0, to: payload.count - 512, by: 512) {
+      receiver.feed(Array(payload[start..<(start + 512)]), into: &recorder)
+      let room = receiver.directReadTarget(minimum: 1)?.count ?? 0
+      if start + 512 + room > capacity {
+        capacity = start + 512 + room
+        growths += 1
+      }
+    }
+    #expect(growths <= 13)
+  }
+
   @Test func `the socket can be read straight into a large message`() {
     let payload = noise(300_000)
     let cases = [(Role.client, UInt8(0x82), nil), (.server, 0x82, UInt32(0xA1B2_C3D4)), (.client, 0x02, nil)]
@@ -113,6 +134,32 @@ import WebSocketProtocol
       #expect(whole.lines.allSatisfy { !$0.hasPrefix("violation") })
       for size in [1, 2, 3, 7, 16, 61, 300, 4000] {
         #expect(MessageReceiver.record(bytes, role: role, piece: size).lines == whole.lines, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test func `random compressed streams, whole or damaged, come to the same however they are cut`() {
+    for seed in 0..<UInt64(150) {
+      let choices = noise(16, seed: seed).map(Int.init)
+      let agreement = PermessageDeflate.Agreement(serverNoContextTakeover: seed % 3 == 0)
+      var deflater = Deflater(agreement, role: .server)
+      var bytes: [UInt8] = []
+      for choice in choices {
+        let unit = noise(choice % 7 + 1, seed: seed &+ UInt64(choice % 5)).map { $0 & 0x7F }
+        var buffer = ByteBuffer()
+        let message = Array([[UInt8]](repeating: unit, count: choice * 3).joined())
+        message.withUnsafeBytes { deflater.compress($0, into: &buffer) }
+        let payload = Array(buffer.bytes)
+        let cut = payload.count * choice / 256
+        bytes += frame(0x41, Array(payload[..<cut])) + frame(0x80, Array(payload[cut...]))
+      }
+      if seed % 2 == 1 { bytes[bytes.count * choices[0] / 256] ^= 1 << (seed % 8) }
+      let limits = ProtocolLimits(maximumMessageSize: seed % 10 == 0 ? 1000 : 1 << 20)
+      let whole = MessageReceiver.record(bytes, limits: limits, deflate: agreement).lines
+      if seed % 2 == 0, seed % 10 != 0 { #expect(whole.count == choices.count) }
+      for size in [1, 2, 3, 7, 64, 500] {
+        let lines = MessageReceiver.record(bytes, limits: limits, deflate: agreement, piece: size).lines
+        #expect(lines == whole, "seed \(seed), in pieces of \(size)")
       }
     }
   }

@@ -1,0 +1,283 @@
+internal import SidecarExecutor
+internal import SidecarTransport
+internal import WebSocketProtocol
+
+/// What a connection's script waits for.
+struct Awaiting {
+  enum Event {
+    /// The system has taken everything that was to be written.
+    case written
+    case received(TestServer.Awaited)
+    /// The timer of a wait, or the gate; or for ever.
+    case resumption
+  }
+
+  let event: Event
+  let step: String
+}
+
+/// What a script has not taken yet.
+struct Unconsumed {
+  private var messages: [WebSocketMessage] = []
+  private var head = 0
+  private(set) var byteCount = 0
+  var pings = 0
+  var pongs = 0
+  var closes = 0
+
+  mutating func append(_ message: WebSocketMessage) {
+    messages.append(message)
+    byteCount += message.byteCount + 64
+  }
+
+  mutating func takeMessage() -> WebSocketMessage? {
+    guard head < messages.count else { return nil }
+    let message = messages[head]
+    head += 1
+    byteCount -= message.byteCount + 64
+    if head == messages.count {
+      messages.removeAll(keepingCapacity: true)
+      head = 0
+    }
+    return message
+  }
+}
+
+/// Taking the steps of the script.
+extension ServerConnection {
+  /// Adds steps to the script.
+  func perform(_ steps: [TestServer.Step]) {
+    guard !hasEnded else { return }
+    scriptsTaken += 1
+    if case .finishing = phase {
+      see(.script(.cutShort(at: steps.first?.description ?? "nothing"), taken: scriptsTaken))
+    } else {
+      finishFrameOfStream()
+      cursor.append(steps)
+      scriptIsRunning = true
+    }
+    pump()
+  }
+
+  /// Makes the script's next move; returns whether there was one that could be made.
+  func advanceScript() -> Bool {
+    guard scriptIsRunning else { return false }
+    if let awaiting {
+      switch outcome(of: awaiting) {
+      case .notYet: return false
+      case .came: self.awaiting = nil
+      case .cannotCome:
+        stopScript(at: awaiting.step)
+        goOnWithoutScript()
+        return true
+      }
+    }
+    guard let move = cursor.advance(now: .now) else {
+      stopScript(at: nil)
+      goOnWithoutScript()
+      return true
+    }
+    switch move {
+    case .take(let step): take(step)
+    case .enter(let group): enter(group)
+    case .leave(let group): leave(group)
+    }
+    return true
+  }
+
+  /// Forgets what is left of the script, and tells how it ended; without a step, it ended in order if nothing was left.
+  func stopScript(at step: String?) {
+    guard scriptIsRunning else { return }
+    let interrupted = step ?? awaiting?.step ?? (cursor.hasSteps ? "a later step" : nil)
+    cancelWait()
+    cursor.removeAll()
+    scriptIsRunning = false
+    gathering = 0
+    stalls = 0
+    pacing = []
+    see(.script(interrupted.map { .cutShort(at: $0) } ?? .finished, taken: scriptsTaken))
+  }
+
+  private func cancelWait() {
+    awaiting = nil
+    loop.cancel(waitTimer)
+    waitTimer = nil
+    waitID += 1
+  }
+
+  // MARK: Groups
+
+  private func enter(_ group: TestServer.Group) {
+    switch group {
+    case .together: gathering += 1
+    case .dribble(let chunk, let interval): pacing.append((chunk, interval))
+    case .stalled: stalls += 1
+    case .once, .times, .lasting: break
+    }
+  }
+
+  private func leave(_ group: TestServer.Group) {
+    switch group {
+    case .together:
+      gathering -= 1
+      awaiting = Awaiting(event: .written, step: "together")
+    case .dribble: pacing.removeLast()
+    case .stalled: stalls -= 1
+    case .once, .times, .lasting: break
+    }
+  }
+
+  // MARK: Steps
+
+  private func take(_ step: TestServer.Step) {
+    func wait(_ event: Awaiting.Event) {
+      awaiting = Awaiting(event: event, step: step.description)
+      waitID += 1
+    }
+    switch step.action {
+    case .write(let bytes):
+      write(bytes)
+      wait(.written)
+    case .answer(let answer):
+      guard let request else { return }
+      send(answer(request, options))
+      wait(.written)
+    case .sendClose(let payload, let bytes):
+      // The script decides when; the machine takes note, so that it knows when both frames are exchanged.
+      _ = closing.sendClose(payload)
+      write(bytes)
+      hasSentClose = true
+      wait(.written)
+    case .receive(let awaited): wait(.received(awaited))
+    case .set(let setting): set(setting)
+    case .wait(let duration):
+      wait(.resumption)
+      let id = waitID
+      waitTimer = loop.schedule(at: .after(duration)) { [weak self] in self?.resumeScript(id) }
+    case .waitFor(let gate):
+      wait(.resumption)
+      gate.opened.whenComplete { [resume, waitID] _ in resume(waitID) }
+    case .endStream:
+      mustEndWriting = true
+      wait(.written)
+    case .reset:
+      socket.resetOnClose()
+      end(.closedByServer)
+    case .close: end(.closedByServer)
+    case .finish: finish()
+    case .choose(let choose):
+      if let request { cursor.insert(choose(index, request).steps) }
+    case .group: break
+    }
+  }
+
+  private func set(_ setting: TestServer.Setting) {
+    switch setting {
+    case .reads(let reads): isReading = reads
+    case .answersPings(let answers): answersPings = answers
+    case .continuation(let continuation):
+      continuationKind = continuation.kind
+      stream = nil
+      if case .fireHose(let frames) = continuation.kind, !frames.isOver { stream = frames }
+    }
+  }
+
+  private func send(_ answer: TestServer.Answer) {
+    write(answer.bytes)
+    guard answer.status == 101, case .opening = phase else { return }
+    phase = .open
+    see(.opened)
+    // A client may not send frames before it has the answer (RFC 6455 §4.1), but a test may.
+    var early = unparsed
+    unparsed = []
+    early.withUnsafeMutableBytes { receiveFrames($0) }
+  }
+
+  /// The wait of this number is over, if it still is the one that the script is in.
+  func resumeScript(_ id: UInt64) {
+    guard id == waitID, case .resumption = awaiting?.event else { return }
+    waitTimer = nil
+    awaiting = nil
+    pump()
+  }
+
+  // MARK: Waiting
+
+  private enum Outcome { case came, notYet, cannotCome }
+
+  private func outcome(of awaiting: Awaiting) -> Outcome {
+    switch awaiting.event {
+    case .written:
+      // What is held back, or gathered, is written later.
+      return gathering > 0 || unsent.isEmpty && mustEndWriting == hasEndedWriting ? .came : .notYet
+    case .resumption: return .notYet
+    case .received(let awaited): return outcome(of: awaited)
+    }
+  }
+
+  /// Whether the client may still say something.
+  private var canConverse: Bool { receivedClose == nil && violation == nil && !inputHasEnded }
+
+  private func outcome(of awaited: TestServer.Awaited) -> Outcome {
+    switch awaited {
+    case .request: return parseRequest()
+    case .bytes(let count): return takeRaw(unparsed.count >= count ? count : nil)
+    case .bytesThrough(let end): return takeRaw(unparsed.endOfFirst(end))
+    case .message: return unconsumed.takeMessage() != nil ? .came : outcomeWithout()
+    case .messageAndAnswer(let answer):
+      guard let message = unconsumed.takeMessage() else { return outcomeWithout() }
+      for message in answer(message) { write(message) }
+      return .came
+    case .ping: return take(&unconsumed.pings)
+    case .pong: return take(&unconsumed.pongs)
+    case .close: return take(&unconsumed.closes)
+    case .endOfStream: return inputHasEnded ? .came : .notYet
+    }
+  }
+
+  private func take(_ count: inout Int) -> Outcome {
+    guard count > 0 else { return outcomeWithout() }
+    count -= 1
+    return .came
+  }
+
+  /// What becomes of a wait for a frame that is not there.
+  private func outcomeWithout() -> Outcome { canConverse ? .notYet : .cannotCome }
+
+  private func takeRaw(_ count: Int?) -> Outcome {
+    guard let count else { return canConverse && !isOpen ? .notYet : .cannotCome }
+    see(.rawInput(Array(unparsed[..<count])))
+    unparsed.removeFirst(count)
+    return .came
+  }
+
+  /// Reads the opening request from what has come (RFC 6455 §4.2.1).
+  private func parseRequest() -> Outcome {
+    if request != nil { return .came }
+    if requestViolation != nil { return .cannotCome }
+    do throws(HandshakeViolation) {
+      let bytes = unparsed
+      let (consumed, received) = try bytes.withUnsafeBufferPointer { bytes throws(HandshakeViolation) in
+        try requestParser.receive(UnsafeRawBufferPointer(bytes))
+      }
+      unparsed.removeFirst(consumed)
+      guard let received else { return inputHasEnded ? .cannotCome : .notYet }
+      let request = TestServer.Request(received)
+      self.request = request
+      see(.request(request))
+      return .came
+    } catch {
+      requestViolation = error
+      see(.requestViolation(error.description))
+      return .cannotCome
+    }
+  }
+}
+
+extension [UInt8] {
+  /// The position behind the first occurrence of `part`.
+  func endOfFirst(_ part: [UInt8]) -> Int? {
+    guard count >= part.count else { return nil }
+    return (0...(count - part.count)).first { self[$0...].starts(with: part) }.map { $0 + part.count }
+  }
+}

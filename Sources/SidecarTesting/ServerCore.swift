@@ -1,0 +1,106 @@
+internal import Glibc
+internal import SidecarExecutor
+internal import SidecarTransport
+
+/// The server's part on its own thread: it accepts connections and owns them.
+actor ServerCore {
+  /// How many connections are accepted before those that are there have their turn.
+  private static let acceptsPerTurn = 64
+  /// How long accepting rests when the process is out of descriptors.
+  private static let restWhenExhausted = Duration.milliseconds(10)
+
+  nonisolated let thread: SidecarThread
+  nonisolated let board: Watched<TestServer.Board>
+  private let options: TestServer.Options
+  private let behavior: @Sendable (Int) -> TestServer.Behavior
+  private var listener: LoopbackSocket?
+  private var registration: EventLoop.Registration?
+  private var connections: [Int: ServerConnection] = [:]
+  private var nextIndex = 0
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+  init(
+    listener: LoopbackSocket, thread: SidecarThread, options: TestServer.Options,
+    behavior: @escaping @Sendable (Int) -> TestServer.Behavior
+  ) {
+    self.listener = listener
+    self.thread = thread
+    self.options = options
+    self.behavior = behavior
+    board = Watched(TestServer.Board())
+  }
+
+  /// Runs `body` on the server's thread, soon; from any thread, in the order of the calls.
+  nonisolated func post(_ body: @escaping @Sendable (isolated ServerCore) -> Void) {
+    thread.post { self.assumeIsolated { core in body(core) } }
+  }
+
+  /// Begins to accept.
+  func start() {
+    guard let listener else { return }
+    registration = try? thread.loop.register(listener.descriptor, interest: .readable, handler: self)
+  }
+
+  /// Closes every connection and the listening socket.
+  func stop() {
+    if let registration { thread.loop.deregister(registration) }
+    registration = nil
+    listener = nil
+    for connection in connections.values { connection.end(.closedByServer) }
+    connections = [:]
+    board.update { $0.isStopped = true }
+  }
+
+  private func acceptAvailable() {
+    for _ in 0..<ServerCore.acceptsPerTurn {
+      do throws(SystemError) {
+        guard let descriptor = try listener?.accept() else { return }
+        serve(TCPSocket(owning: descriptor))
+      } catch {
+        return rest()
+      }
+    }
+  }
+
+  /// The process is out of descriptors, which the poller would report again and again.
+  private func rest() {
+    guard let registration else { return }
+    thread.loop.update(registration, interest: [])
+    thread.loop.schedule(at: .after(ServerCore.restWhenExhausted)) { [weak self] in
+      self?.assumeIsolated { core in
+        if let registration = core.registration { core.thread.loop.update(registration, interest: .readable) }
+      }
+    }
+  }
+
+  private func serve(_ socket: TCPSocket) {
+    let index = nextIndex
+    nextIndex += 1
+    let observed = TestServer.Connection(index: index, room: options.recordedBytes) { [weak self] steps in
+      self?.post { $0.connections[index]?.perform(steps) }
+    }
+    let connection = ServerConnection(
+      index: index, socket: socket, behavior: behavior(index), loop: thread.loop, options: options,
+      observed: observed,
+      resume: { [weak self] wait in self?.post { $0.connections[index]?.resumeScript(wait) } },
+      onEnd: { [weak self] in self?.assumeIsolated { $0.connections[index] = nil } })
+    connections[index] = connection
+    board.update { $0.connections.append(observed) }
+    connection.start()
+  }
+}
+
+extension ServerCore: ReadinessHandler {
+  nonisolated func descriptorIsReady(_ readiness: Readiness) {
+    assumeIsolated { $0.acceptAvailable() }
+  }
+}
+
+extension TestServer {
+  /// What a server has seen of all its connections.
+  struct Board: Sendable {
+    var connections: [Connection] = []
+    var isStopped = false
+  }
+}

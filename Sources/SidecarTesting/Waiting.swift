@@ -1,0 +1,212 @@
+internal import SidecarExecutor
+public import WebSocketProtocol
+
+extension TestServer {
+  /// Why a wait for something on a server brought nothing.
+  public enum WaitError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// It did not happen in time. Holds what was waited for.
+    case timedOut(String)
+    /// It can't happen any more, because the connection has ended, or the server has stopped. Holds what was waited for,
+    /// and how the connection ended.
+    case tooLate(String, Ending?)
+    /// The task was cancelled.
+    case cancelled
+
+    public var description: String {
+      switch self {
+      case .timedOut(let what): "timed out waiting for \(what)"
+      case .tooLate(let what, let ending?): "\(what) can't come any more: the connection ended (\(ending))"
+      case .tooLate(let what, nil): "\(what) can't come any more: the server has stopped"
+      case .cancelled: "the task was cancelled"
+      }
+    }
+  }
+}
+
+/// What a test can wait for on a server. Each wait has a bound, 20 s by default, that only failure should reach.
+extension TestServer {
+  /// Waits until `count` connections have been accepted, and returns them.
+  public func connections(
+    count: Int, within bound: Duration = .seconds(20)
+  ) async throws(WaitError) -> [Connection] {
+    try await board.settled(within: bound, "\(count) connections", Self.probe(count))
+  }
+
+  /// Blocks until `count` connections have been accepted, and returns them.
+  @available(*, noasync, message: "await the asynchronous variant")
+  public func connections(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [Connection] {
+    try board.settled(within: bound, "\(count) connections", Self.probe(count))
+  }
+
+  /// Waits until the connection of this index has been accepted, and returns it.
+  public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) async throws(WaitError) -> Connection {
+    try await connections(count: index + 1, within: bound)[index]
+  }
+
+  /// Blocks until the connection of this index has been accepted, and returns it.
+  @available(*, noasync, message: "await the asynchronous variant")
+  public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) throws(WaitError) -> Connection {
+    try connections(count: index + 1, within: bound)[index]
+  }
+
+  private static func probe(_ count: Int) -> @Sendable (Board) -> Result<[Connection], WaitError>? {
+    { board in
+      if board.connections.count >= count { return .success(board.connections) }
+      return board.isStopped ? .failure(.tooLate("connection \(count - 1)", nil)) : nil
+    }
+  }
+}
+
+/// What a test can wait for on a connection. Each wait has a bound, 20 s by default, that only failure should reach. A
+/// wait for what can't come any more, because the connection has ended, fails at once.
+extension TestServer.Connection {
+  public typealias WaitError = TestServer.WaitError
+
+  /// Waits for the opening request.
+  public func request(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.Request {
+    try await settled(within: bound, "the opening request") { $0.request }
+  }
+
+  /// Blocks until the opening request has come.
+  @available(*, noasync, message: "await the asynchronous variant")
+  public func request(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.Request {
+    try settled(within: bound, "the opening request") { $0.request }
+  }
+
+  /// Waits until `count` messages have been received, and returns all that were kept.
+  @discardableResult
+  public func messages(
+    count: Int, within bound: Duration = .seconds(20)
+  ) async throws(WaitError) -> [WebSocketMessage] {
+    try await settled(within: bound, "\(count) messages") { $0.messageCount >= count ? $0.messages : nil }
+  }
+
+  /// Blocks until `count` messages have been received, and returns all that were kept.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func messages(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [WebSocketMessage] {
+    try settled(within: bound, "\(count) messages") { $0.messageCount >= count ? $0.messages : nil }
+  }
+
+  /// Waits until `count` Pings have been received, and returns their payloads.
+  @discardableResult
+  public func pings(count: Int, within bound: Duration = .seconds(20)) async throws(WaitError) -> [[UInt8]] {
+    try await settled(within: bound, "\(count) Pings") { $0.pings.count >= count ? $0.pings : nil }
+  }
+
+  /// Blocks until `count` Pings have been received, and returns their payloads.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func pings(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [[UInt8]] {
+    try settled(within: bound, "\(count) Pings") { $0.pings.count >= count ? $0.pings : nil }
+  }
+
+  /// Waits until `count` Pongs have been received, and returns their payloads.
+  @discardableResult
+  public func pongs(count: Int, within bound: Duration = .seconds(20)) async throws(WaitError) -> [[UInt8]] {
+    try await settled(within: bound, "\(count) Pongs") { $0.pongs.count >= count ? $0.pongs : nil }
+  }
+
+  /// Blocks until `count` Pongs have been received, and returns their payloads.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func pongs(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [[UInt8]] {
+    try settled(within: bound, "\(count) Pongs") { $0.pongs.count >= count ? $0.pongs : nil }
+  }
+
+  /// Waits for the client's Close frame.
+  @discardableResult
+  public func receivedClose(
+    within bound: Duration = .seconds(20)
+  ) async throws(WaitError) -> TestServer.ReceivedClose {
+    try await settled(within: bound, "a Close frame") { $0.close }
+  }
+
+  /// Blocks until the client's Close frame has come.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func receivedClose(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.ReceivedClose {
+    try settled(within: bound, "a Close frame") { $0.close }
+  }
+
+  /// Waits until the server has something to send that the system does not take, because the client does not read.
+  public func sendingBlocked(within bound: Duration = .seconds(20)) async throws(WaitError) {
+    try await settled(within: bound, "back-pressure") { $0.sendingIsBlocked ? () : nil }
+  }
+
+  /// Blocks until the server has something to send that the system does not take, because the client does not read.
+  @available(*, noasync, message: "await the asynchronous variant")
+  public func sendingBlocked(within bound: Duration = .seconds(20)) throws(WaitError) {
+    try settled(within: bound, "back-pressure") { $0.sendingIsBlocked ? () : nil }
+  }
+
+  /// Waits until no step of a script is left, and returns how it ended.
+  @discardableResult
+  public func scriptEnded(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.ScriptStatus {
+    try await settled(within: bound, "the end of the script") { $0.script == .running ? nil : $0.script }
+  }
+
+  /// Blocks until no step of a script is left, and returns how it ended.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func scriptEnded(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.ScriptStatus {
+    try settled(within: bound, "the end of the script") { $0.script == .running ? nil : $0.script }
+  }
+
+  /// Waits until the client's half of the stream has ended, or the server has closed the connection, and returns how.
+  @discardableResult
+  public func ended(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.Ending {
+    try await settled(within: bound, "the end of the connection") { $0.ending }
+  }
+
+  /// Blocks until the client's half of the stream has ended, or the server has closed the connection, and returns how.
+  @available(*, noasync, message: "await the asynchronous variant")
+  @discardableResult
+  public func ended(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.Ending {
+    try settled(within: bound, "the end of the connection") { $0.ending }
+  }
+
+  private func settled<Value: Sendable>(
+    within bound: Duration, _ what: String, _ probe: @escaping @Sendable (TestServer.ConnectionLog) -> Value?
+  ) async throws(WaitError) -> Value {
+    try await log.settled(within: bound, "\(what) on connection \(index)", Self.orTooLate(what, probe))
+  }
+
+  private func settled<Value: Sendable>(
+    within bound: Duration, _ what: String, _ probe: @escaping @Sendable (TestServer.ConnectionLog) -> Value?
+  ) throws(WaitError) -> Value {
+    try log.settled(within: bound, "\(what) on connection \(index)", Self.orTooLate(what, probe))
+  }
+
+  private static func orTooLate<Value: Sendable>(
+    _ what: String, _ probe: @escaping @Sendable (TestServer.ConnectionLog) -> Value?
+  ) -> @Sendable (TestServer.ConnectionLog) -> Result<Value, WaitError>? {
+    { log in
+      if let value = probe(log) { return .success(value) }
+      return log.isOver ? .failure(.tooLate(what, log.ending)) : nil
+    }
+  }
+}
+
+extension Watched {
+  fileprivate func settled<Value: Sendable>(
+    within bound: Duration, _ what: String,
+    _ probe: @escaping @Sendable (State) -> Result<Value, TestServer.WaitError>?
+  ) async throws(TestServer.WaitError) -> Value {
+    switch await value(until: .after(bound), probe) {
+    case .value(let result): return try result.get()
+    case .timedOut: throw .timedOut(what)
+    case .cancelled: throw .cancelled
+    }
+  }
+
+  fileprivate func settled<Value: Sendable>(
+    within bound: Duration, _ what: String,
+    _ probe: @escaping @Sendable (State) -> Result<Value, TestServer.WaitError>?
+  ) throws(TestServer.WaitError) -> Value {
+    precondition(
+      !SidecarThread.isAnyCurrent, "A blocking wait for \(what) on a sidecar's own thread holds up its connections.")
+    guard let result = wait(until: .after(bound), probe) else { throw .timedOut(what) }
+    return try result.get()
+  }
+}
