@@ -145,6 +145,7 @@ extension ServerConnection {
     case .sendClose(let payload, let bytes):
       // The script decides when; the machine takes note, so that it knows when both frames are exchanged.
       _ = closing.sendClose(payload)
+      endStreamOfFrames()
       write(bytes)
       hasSentClose = true
       wait(.written)
@@ -186,6 +187,7 @@ extension ServerConnection {
     write(answer.bytes)
     guard answer.status == 101, case .opening = phase else { return }
     phase = .open
+    wasOpen = true
     see(.opened)
     // A client may not send frames before it has the answer (RFC 6455 §4.1), but a test may.
     var early = unparsed

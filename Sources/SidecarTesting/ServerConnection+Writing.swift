@@ -70,6 +70,8 @@ extension ServerConnection {
       guard written > 0 else { break }
       budget -= written
     }
+    // The poller would not tell that the kernel takes more until much of what it has is gone.
+    if budget <= 0 { continueSoon() }
     if unsent.isEmpty { unsent.removeAll(keepingCapacityUpTo: ServerConnection.highWatermark) }
     endWritingIfDue()
   }

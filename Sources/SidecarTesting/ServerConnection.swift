@@ -34,6 +34,7 @@ final class ServerConnection {
   private let onEnd: () -> Void
 
   var phase = Phase.opening
+  var wasOpen = false
   let socket: TCPSocket
   var registration: EventLoop.Registration?
   private var isPumping = false
@@ -145,7 +146,8 @@ final class ServerConnection {
     updateInterest()
   }
 
-  private func continueSoon() {
+  /// Has another turn when the other connections have had theirs.
+  func continueSoon() {
     guard continuation == nil else { return }
     continuation = loop.schedule(at: .after(.zero)) { [weak self] in
       self?.continuation = nil
@@ -162,6 +164,7 @@ final class ServerConnection {
     }
     phase = .finishing
     mustEndWriting = true
+    isReading = true
     stopScript(at: nil)
     finishTimer = loop.schedule(at: .after(options.endOfStreamGrace)) { [weak self] in
       self?.end(.closedByServer)

@@ -24,7 +24,8 @@ extension TestServer.Step {
     editing edit: (@Sendable (inout TestServer.Answer, TestServer.Request) -> Void)? = nil
   ) -> TestServer.Step {
     TestServer.Step(
-      "open", .group(
+      "open",
+      .group(
         .once,
         [
           receiveRequest,
@@ -97,7 +98,8 @@ extension TestServer.Step {
         \(reason.debugDescription) must not be sent. To send it all the same, use .send(RawFrame.close(…)).
         """)
     }
-    return TestServer.Step("sendClose", .sendClose(payload, payload.withUnsafeBytes { RawFrame(opcode: Opcode.connectionClose.rawValue, payload: $0).bytes }))
+    let bytes = payload.withUnsafeBytes { RawFrame(opcode: Opcode.connectionClose.rawValue, payload: $0).bytes }
+    return TestServer.Step("sendClose", .sendClose(payload, bytes))
   }
 
   // MARK: Receiving
