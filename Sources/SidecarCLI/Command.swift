@@ -5,7 +5,9 @@ internal import Sidecar
 @main
 struct Command {
   private static let subcommands = [
-    Subcommand(syntax: ConnectCommand.syntax, run: ConnectCommand.run)
+    Subcommand(syntax: ConnectCommand.syntax, run: ConnectCommand.run),
+    Subcommand(syntax: ServeCommand.syntax, run: ServeCommand.run),
+    Subcommand(syntax: DemoCommand.syntax, run: DemoCommand.run),
   ]
 
   static func main() {

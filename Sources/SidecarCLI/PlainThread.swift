@@ -25,3 +25,12 @@ private final class ThreadBody: Sendable {
 private func plainThreadMain(_ context: UnsafeMutableRawPointer) {
   Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
 }
+
+/// Runs `body` on a thread of its own, and suspends until it has returned. Not ended early by cancellation.
+func onThread<Result: Sendable>(
+  _ name: String, _ body: @escaping @Sendable () throws -> Result
+) async throws -> Result {
+  let outcome = Completion<Swift.Result<Result, any Error>>()
+  try startThread(name) { outcome.complete(Swift.Result { try body() }) }
+  return try await outcome.uncancellableValue().get()
+}
