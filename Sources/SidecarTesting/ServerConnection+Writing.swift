@@ -27,7 +27,12 @@ extension ServerConnection {
     FrameWriter.append(opcode, payload: payload, maskKey: nil, to: &unsent)
   }
 
-  func write(_ message: WebSocketMessage) {
+  func write(_ message: WebSocketMessage, fragmentSize: Int? = nil) {
+    if agreement != nil || fragmentSize != nil {
+      let frame = compressedIfAgreed(message)
+      for fragment in frame.fragments(size: fragmentSize ?? max(1, frame.payload.count)) { write(fragment.bytes) }
+      return
+    }
     switch message {
     case .text(let text):
       var text = text
@@ -60,6 +65,7 @@ extension ServerConnection {
         written = write(unsent.bytes)
         unsent.consume(written)
       } else if isStreaming {
+        contextIsForeign = true
         stream?.withNextBytes { bytes in
           written = write(bytes)
           return written

@@ -42,6 +42,7 @@ final class ServerConnection {
   var finishTimer: TimerID?
 
   // Reading: see ServerConnection+Reading.
+  let limits: ProtocolLimits
   var receiver: MessageReceiver
   var sink = ServerSink()
   var tracker = FrameTracker()
@@ -67,6 +68,12 @@ final class ServerConnection {
   var mustEndWriting = false
   var isBlocked = false
   var bytesSent = 0
+
+  // Compression: see ServerConnection+Compression.
+  var agreement: PermessageDeflate.Agreement?
+  var deflater: Deflater?
+  /// The client's window holds what the compressor has not seen.
+  var contextIsForeign = false
 
   // The conversation: see ServerConnection+Conversation.
   var closing = ClosingHandshake(role: .server)
@@ -102,8 +109,8 @@ final class ServerConnection {
     self.resume = resume
     self.onEnd = onEnd
     cursor = TestServer.ScriptCursor(behavior.steps)
-    receiver = MessageReceiver(
-      role: .server, limits: ProtocolLimits(maximumMessageSize: options.maximumMessageSize))
+    limits = ProtocolLimits(maximumMessageSize: options.maximumMessageSize)
+    receiver = MessageReceiver(role: .server, limits: limits)
   }
 
   /// Begins to serve the connection.

@@ -34,7 +34,9 @@ extension TestServer.Step {
             .answer { request, options in
               // RFC 6455 §4.2.2, item 5.5: one of those that the client offers, in its order, or none.
               let chosen = subprotocol ?? request.subprotocols.first(where: options.subprotocols.contains)
-              var answer = TestServer.Answer(accepting: request, subprotocol: chosen, headers: headers)
+              var answer = TestServer.Answer(
+                accepting: request, subprotocol: chosen,
+                deflate: request.deflateAnswer(options.compression)?.element, headers: headers)
               edit?(&answer, request)
               return answer
             }),
@@ -55,15 +57,15 @@ extension TestServer.Step {
 
   // MARK: Sending
 
-  /// Sends a message in one frame, or in fragments of at most `fragmentSize` bytes (RFC 6455 §5.4).
+  /// Sends a message in one frame, or in fragments of at most `fragmentSize` bytes (RFC 6455 §5.4); compressed, if that
+  /// was agreed on.
   public static func send(_ message: WebSocketMessage, fragmentSize: Int? = nil) -> TestServer.Step {
-    let size = fragmentSize ?? max(1, message.byteCount)
-    return TestServer.Step("send", .write(RawFrame.fragments(of: message, size: size).flatMap(\.bytes)))
+    TestServer.Step("send", .message(message, fragmentSize: fragmentSize.map { max(1, $0) }))
   }
 
   /// Sends a frame, which may be wrong.
   public static func send(_ frame: RawFrame) -> TestServer.Step {
-    TestServer.Step("send", .write(frame.bytes))
+    TestServer.Step("send", .frame(frame))
   }
 
   /// Sends bytes as they are.

@@ -20,7 +20,8 @@ import Testing
     }
   }
 
-  @Test(arguments: Skin.allCases, [1011, 4000] as [CloseCode]) func `the server closes with a complaint, and it is thrown`(
+  @Test(arguments: Skin.allCases, [1011, 4000] as [CloseCode])
+  func `the server closes with a complaint, and it is thrown`(
     skin: Skin, code: CloseCode
   ) async throws {
     try await withClient(skin, "/close?code=\(code.rawValue)&reason=enough") { client, peer in

@@ -10,7 +10,8 @@ import Testing
   @Test(arguments: Skin.allCases) func `bytes come back as they were sent`(skin: Skin) async throws {
     // Around every length at which the frame's header or the read buffer changes.
     let lengths = [1, 125, 126, 127, 65_535, 65_536, 65_537, 200_000]
-    try await expectEcho(skin, of: lengths.map { length in .binary((0..<length).map { UInt8(truncatingIfNeeded: $0) }) })
+    try await expectEcho(
+      skin, of: lengths.map { length in .binary((0..<length).map { UInt8(truncatingIfNeeded: $0) }) })
   }
 
   @Test(arguments: Skin.allCases) func `empty messages keep their kind`(skin: Skin) async throws {
@@ -47,12 +48,8 @@ import Testing
     skin: Skin
   ) async throws {
     try await withClient(skin, "/fragments") { client, _ in
-      let digits = String((0..<1000).map { Character("\($0 % 10)") })
-      let expected: [WebSocketMessage] = [
-        "one, zwölf, 漢字", [0x00, 0x01, 0x02, 0xFF], "", .text(digits), "before and after",
-      ]
-      let received = try await client.receive(atMost: expected.count)
-      #expect(received == expected)
+      let received = try await client.receive(atMost: Self.sentInFragments.count)
+      #expect(received == Self.sentInFragments)
     }
   }
 
@@ -79,6 +76,12 @@ import Testing
       #expect(client.closeStatus?.isOrderly == true)
     }
   }
+
+  /// What the server's path `/fragments` sends.
+  static let sentInFragments: [WebSocketMessage] = [
+    "one, zwölf, 漢字", [0x00, 0x01, 0x02, 0xFF], "", .text(String((0..<1000).map { Character("\($0 % 10)") })),
+    "before and after",
+  ]
 
   private func expectEcho(_ skin: Skin, of messages: [WebSocketMessage]) async throws {
     try await withClient(skin, "/echo") { client, _ in

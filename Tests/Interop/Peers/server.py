@@ -111,6 +111,12 @@ async def tell_the_request(ws):
     await ws.close()
 
 
+@path("/extensions")
+async def tell_the_extensions_and_echo(ws):
+    await ws.send(ws.response.headers.get("Sec-WebSocket-Extensions", "none"))
+    await echo(ws)
+
+
 @path("/subprotocol")
 async def tell_the_subprotocol(ws):
     await ws.send(ws.subprotocol or "none")
