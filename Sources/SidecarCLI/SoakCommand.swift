@@ -10,7 +10,8 @@ enum SoakCommand {
     "seed", "r", "NUMBER", "The seed of all random choices. Default: a random one,\nwhich is shown.")
   private static let parallel = Option.value("parallel", "j", "NUMBER", "How many cycles run at once. Default: 8.")
   private static let slack = Option.value(
-    "slack", nil, "SECONDS", "How much longer than its bound a shutdown may take.\nDefault: 0.1, which is what is promised.")
+    "slack", nil, "SECONDS",
+    "How much longer than its bound a shutdown may take.\nDefault: 0.1, which is what is promised.")
   private static let threadsLimit = Option.value(
     "threads-limit", nil, "NUMBER",
     "How many threads the process may have between rounds.\nDefault: 16 more than after the warm-up, for the pools.")
@@ -75,7 +76,8 @@ enum SoakCommand {
     let rate = Figures.decimal(Double(tally.cycles) / max(run.elapsed.inSeconds, 0.001), places: 0)
     let title = Terminal.output.styled("soak", .bold)
     Terminal.output.write(
-      "\(title): \(Figures.count(tally.cycles)) cycles in \(run.elapsed.readable), \(rate) a second, seed \(settings.seed)\n")
+      "\(title): \(Figures.count(tally.cycles)) cycles in \(run.elapsed.readable), \(rate) a second, seed \(settings.seed)\n"
+    )
     let uses = SoakPlan.Use.allCases.map { "\(Figures.count(tally.uses[$0] ?? 0)) \($0.rawValue)" }
     line("used", uses.joined(separator: ", "))
     line(

@@ -73,7 +73,8 @@ struct SoakCycle: Sendable {
       await calls.value
       ended.complete(())
     }
-    if case .value = await ended.value(until: .after(Self.callGrace)) {} else {
+    if case .value = await ended.value(until: .after(Self.callGrace)) {
+    } else {
       outcome.failures.append("calls had not ended \(Self.callGrace.readable) after the shutdown")
     }
     if (try? await sidecar.send("late", timeout: .zero)) != nil {

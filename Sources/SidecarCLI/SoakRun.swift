@@ -105,7 +105,8 @@ final class SoakRun: Sendable {
       for _ in 0..<settings.parallel {
         group.addTask { [self] in
           while let plan = takePlan() {
-            let outcome = try await SoakCycle(plan: plan, url: targets.url(for: plan.fault), slack: settings.slack).run()
+            let outcome = try await SoakCycle(plan: plan, url: targets.url(for: plan.fault), slack: settings.slack)
+              .run()
             record(outcome, of: plan)
           }
         }
