@@ -8,6 +8,7 @@ struct Command {
     Subcommand(syntax: ConnectCommand.syntax, run: ConnectCommand.run),
     Subcommand(syntax: ServeCommand.syntax, run: ServeCommand.run),
     Subcommand(syntax: DemoCommand.syntax, run: DemoCommand.run),
+    Subcommand(syntax: SoakCommand.syntax, run: SoakCommand.run),
   ]
 
   static func main() {
