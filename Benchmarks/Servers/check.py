@@ -89,7 +89,17 @@ class Client:
 
 def check_hose(port: int) -> None:
     """Check every byte of plain hoses of all shapes: rings of many frames, of 16, and of one."""
-    for size, count in ((1, 40_000), (16, 100_003), (125, 5000), (126, 5000), (1024, 3001), (16384, 99), (65535, 50), (65536, 50), (1 << 20, 35)):
+    for size, count in (
+        (1, 40_000),
+        (16, 100_003),
+        (125, 5000),
+        (126, 5000),
+        (1024, 3001),
+        (16384, 99),
+        (65535, 50),
+        (65536, 50),
+        (1 << 20, 35),
+    ):
         expected = [payload.binary(index, size) for index in range(payload.MARKERS)]
         client = Client(port, f"/hose?size={size}&count={count}&kind=binary")
         total = 0

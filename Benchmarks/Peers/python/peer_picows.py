@@ -10,8 +10,8 @@ import os
 import queue
 import threading
 import time
+from importlib.metadata import version
 
-import picows
 import uvloop
 from common import MODULUS, Run, hose_url, parse_arguments, payload, print_result, status_number
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -266,7 +266,9 @@ async def idle(count: int) -> Run:
 
 async def run_workload() -> Run:
     """Run one workload on the loop, after its warm-up."""
-    body = {"hose": hose, "deflate": deflate, "send": send, "echo": echo, "cycles": cycles, "idle": idle}[arguments.workload]
+    body = {"hose": hose, "deflate": deflate, "send": send, "echo": echo, "cycles": cycles, "idle": idle}[
+        arguments.workload
+    ]
     if arguments.warmup and arguments.workload not in ("echo", "idle"):
         await body(arguments.warmup)
     return await body(arguments.count)
@@ -280,7 +282,7 @@ def main() -> None:
         run = echo_blocking(arguments.count)
     else:
         run = uvloop.run(run_workload())
-    print_result("picows", f"{picows.__version__ if hasattr(picows, '__version__') else picows.version.__version__}", arguments, run)
+    print_result("picows", version("picows"), arguments, run)
 
 
 if __name__ == "__main__":

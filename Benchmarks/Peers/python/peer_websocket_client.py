@@ -97,7 +97,9 @@ def echo_blocking(count: int) -> Run:
         on_open=lambda app: opened.set(),
         on_message=lambda app, message: answers.put(message),
     )
-    thread = threading.Thread(target=app.run_forever, kwargs={"skip_utf8_validation": True, "http_no_proxy": ["127.0.0.1"]})
+    thread = threading.Thread(
+        target=app.run_forever, kwargs={"skip_utf8_validation": True, "http_no_proxy": ["127.0.0.1"]}
+    )
     thread.start()
     assert opened.wait(10), "the connection did not open"
     for _ in range(arguments.warmup):

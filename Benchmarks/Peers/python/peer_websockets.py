@@ -217,7 +217,9 @@ def sync_idle(count: int) -> Run:
 
 async def run_async() -> Run:
     """Run one workload on the loop, after its warm-up."""
-    body = {"hose": hose, "deflate": hose, "send": send, "echo": echo, "cycles": cycles, "idle": idle}[arguments.workload]
+    body = {"hose": hose, "deflate": hose, "send": send, "echo": echo, "cycles": cycles, "idle": idle}[
+        arguments.workload
+    ]
     if arguments.warmup and arguments.workload not in ("echo", "idle"):
         await body(arguments.warmup)
     return await body(arguments.count)
