@@ -22,6 +22,7 @@ class Goal:
     row: str
     factor: float
     reference: str
+    aim: bool = False  # wished for beyond what is asked: shown, but not failed for
 
 
 def _goals(workload: str, row: str, *wanted: tuple[float, str]) -> list[Goal]:
@@ -29,7 +30,8 @@ def _goals(workload: str, row: str, *wanted: tuple[float, str]) -> list[Goal]:
 
 
 GOALS = [
-    *_goals("hose-16", "handler", (0.5, _COUNT), (0.8, _COUNT), (5, BEST_PEER)),
+    *_goals("hose-16", "handler", (0.5, _COUNT), (5, BEST_PEER)),
+    Goal("hose-16", "Sidecar, handler", 0.8, _COUNT, aim=True),
     *_goals("hose-16", "inbound", (1.2, BEST_PEER), (5, _NIO_ASYNC)),
     *_goals("hose-128", "inbound", (1.2, BEST_PEER), (5, _NIO_ASYNC)),
     *_goals("hose-16", "blocking", (1.2, BEST_PEER)),

@@ -57,7 +57,7 @@ def _goals(goals: list[dict]) -> list[str]:
     lines = ["## Goals", "", "| workload | row | compared with | at least | reached | |", "|---|---|---|---:|---:|---|"]
     for goal in goals:
         what = find(goal["workload"]).title
-        verdict = "met" if goal["met"] else "**not met**"
+        verdict = "met" if goal["met"] else "an aim" if goal.get("aim") else "**not met**"
         if "ceiling" in goal:
             lines.append(
                 f"| {what} | {goal['row']} | | at most {goal['ceiling']:g} KiB | {goal['reached']:.2f} | {verdict} |"

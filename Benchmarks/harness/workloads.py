@@ -39,6 +39,7 @@ class Workload:
     quick: bool = False
     first_count: int = 1000  # where the search for a count that takes long enough starts
     fixed_count: int | None = None
+    rounds: int = 100  # at most so many: memory does not vary as time does
     maximum_count: int = 400_000_000
     extra: tuple[str, ...] = field(default=())  # further figures of the result that the tables show
 
@@ -113,6 +114,7 @@ WORKLOADS = [
         "idle",
         MEMORY,
         fixed_count=2000,
+        rounds=2,
         extra=("threads_open",),
     ),
 ]

@@ -4,7 +4,9 @@ hose, send, cycles, echo: --api blocking
 hose, echo-blocking:      --api app (callbacks on a thread of their own; the caller waits on a queue)
 """
 
+import os
 import queue
+import sys
 import threading
 import time
 
@@ -42,6 +44,8 @@ def app_hose(count: int) -> Run:
         run.begin = time.perf_counter()
 
     def on_message(app: websocket.WebSocketApp, message: str | bytes) -> None:
+        if isinstance(message, bytes) and text:
+            message = message.decode()  # unvalidated, an app gets its text as bytes
         run.messages += 1
         run.bytes += len(message)
         run.checksum = (run.checksum * 31 + (ord(message[-1]) if text else message[-1])) % MODULUS
@@ -49,9 +53,15 @@ def app_hose(count: int) -> Run:
             run.stop()
             app.close()
 
-    app = websocket.WebSocketApp(hose_url(arguments, count), on_open=on_open, on_message=on_message)
+    app = websocket.WebSocketApp(hose_url(arguments, count), on_open=on_open, on_message=on_message, on_error=fail)
     app.run_forever(skip_utf8_validation=True, http_no_proxy=["127.0.0.1"])
     return run
+
+
+def fail(app: websocket.WebSocketApp, error: Exception) -> None:
+    """End the process: an app would go on after an error in a callback."""
+    print(f"websocket-client: {error!r}", file=sys.stderr)
+    os._exit(1)
 
 
 def send(count: int) -> Run:
@@ -96,6 +106,7 @@ def echo_blocking(count: int) -> Run:
         f"{arguments.url}/echo",
         on_open=lambda app: opened.set(),
         on_message=lambda app, message: answers.put(message),
+        on_error=fail,
     )
     thread = threading.Thread(
         target=app.run_forever, kwargs={"skip_utf8_validation": True, "http_no_proxy": ["127.0.0.1"]}

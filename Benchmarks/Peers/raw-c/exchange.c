@@ -94,6 +94,9 @@ struct result run_echo(const struct options *options) {
   result.seconds = seconds_now() - begin;
   fill_percentiles(&result, samples, options->count);
   wire_close(&wire);
+  free(payload);
+  free(out);
+  free(samples);
   return result;
 }
 
@@ -173,6 +176,9 @@ struct result run_echo_blocking(const struct options *options) {
   wake(&exchange);
   pthread_join(thread, NULL);
   wire_drop(&exchange.wire);
+  free(payload);
+  free(exchange.out);
+  free(samples);
   return result;
 }
 

@@ -113,6 +113,16 @@ static void *consume(void *argument) {
   return NULL;
 }
 
+static void free_batches(struct batch *batch) {
+  while (batch) {
+    struct batch *next = batch->next;
+    free(batch->bytes);
+    free(batch->ends);
+    free(batch);
+    batch = next;
+  }
+}
+
 // MARK: Reading
 
 struct reader {
@@ -193,10 +203,13 @@ static struct result read_hose(const struct options *options, uint64_t count) {
     pthread_join(consumer, NULL);
     result.checksum = queue.checksum;
     result.bytes = queue.total_bytes;
+    result.seconds = seconds_now() - start;
+    free_batches(queue.spare);
+    free_batches(reader.batch);
   } else {
     fail("hose: --api count, copy or handover");
   }
-  result.seconds = seconds_now() - start;
+  if (!result.seconds) result.seconds = seconds_now() - start;
   wire_close(&wire);
   return result;
 }

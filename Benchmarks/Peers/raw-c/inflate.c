@@ -71,5 +71,7 @@ struct result run_inflate(const struct options *options) {
   struct compressed messages[MARKERS];
   fetch(options, messages);
   if (options->warmup) inflate_all(messages, options->size, options->warmup);
-  return inflate_all(messages, options->size, options->count);
+  struct result result = inflate_all(messages, options->size, options->count);
+  for (int i = 0; i < MARKERS; i++) free(messages[i].bytes);
+  return result;
 }

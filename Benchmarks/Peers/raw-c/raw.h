@@ -41,7 +41,7 @@ void fill_percentiles(struct result *result, double *samples, size_t count);
 #define OPCODE_BINARY 2
 #define OPCODE_CLOSE 8
 
-// A connection whose socket is in an epoll of its own, and the input that has come but is not parsed yet.
+// A connection, its socket in the process's epoll, and the input that has come but is not parsed yet.
 struct wire {
   int fd, epoll;
   size_t size;

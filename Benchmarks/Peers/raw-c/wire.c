@@ -122,7 +122,9 @@ size_t write_frame(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t 
 static void connect_to(struct wire *wire, uint16_t port) {
   wire->size = 0;
   wire->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  wire->epoll = epoll_create1(EPOLL_CLOEXEC);
+  static int epoll = -1;  // one for the process, as a loop has it; a closed socket leaves it by itself
+  if (epoll < 0) epoll = epoll_create1(EPOLL_CLOEXEC);
+  wire->epoll = epoll;
   struct epoll_event event = {.events = EPOLLIN};
   if (wire->fd < 0 || wire->epoll < 0 || epoll_ctl(wire->epoll, EPOLL_CTL_ADD, wire->fd, &event) < 0) fail("socket");
   int on = 1;
@@ -171,10 +173,7 @@ void wire_close(struct wire *wire) {
   wire_drop(wire);
 }
 
-void wire_drop(struct wire *wire) {
-  close(wire->fd);
-  close(wire->epoll);
-}
+void wire_drop(struct wire *wire) { close(wire->fd); }
 
 // MARK: Gates
 
