@@ -43,9 +43,12 @@ let package = Package(
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
+      exclude: ["Peers", "setup.sh"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
   ]
 )

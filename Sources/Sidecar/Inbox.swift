@@ -64,7 +64,8 @@ final class Inbox: Sendable {
     back.withLock { $0.resumeReading = resumeReading }
   }
 
-  /// Appends `messages`, whose ``cost(of:)`` is `cost` in all, and leaves them empty with their storage kept; returns whether reading has to pause.
+  /// Appends `messages`, whose ``cost(of:)`` is `cost` in all, and leaves them empty with their storage kept; returns
+  /// whether reading has to pause.
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
   func deliver(_ messages: inout [WebSocketMessage], cost: Int) -> Bool {
@@ -173,6 +174,9 @@ final class Inbox: Sendable {
     front.reverse()
     return end
   }
+
+  /// Whether so many messages wait that reading is paused.
+  var isFull: Bool { back.withLock { $0.readingIsPaused } }
 
   /// Whether a receiver is waiting.
   var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }

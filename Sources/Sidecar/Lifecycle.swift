@@ -27,7 +27,9 @@
 //                                  announce                                    has: announce
 //   ended       –                  –                      –                    –               –
 //
-// A tick before the moment changes nothing: it is logged, so that a long wait shows.
+// A tick before the moment changes nothing: it is logged, so that a long wait shows. The connection watches its own
+// deadline, which is the same moment: when it is the first to notice, connectionGivenUp comes in place of
+// connectionEnded, and the step has timed out all the same.
 
 internal import SidecarExecutor
 
@@ -41,6 +43,8 @@ struct Lifecycle: Sendable {
     /// The first one counts. Nothing in the rest of the plan depends on who asked.
     case shutdownRequested(bound: Duration, hasTasks: Bool)
     case connectionEnded
+    /// The same, but it was dropped because the peer did not end it in time.
+    case connectionGivenUp
     case tasksEnded
     case threadEnded
     /// Time has passed.
@@ -68,8 +72,9 @@ struct Lifecycle: Sendable {
 
   /// How often a step that takes long is logged.
   static let logInterval = Duration.seconds(1)
-  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers the last
-  /// turn of the loop and the join. Promised to users as "at most 100 ms" to leave room for a loaded machine.
+  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers tasks that
+  /// react to their cancellation, the last turn of the loop and the join. Promised to users as "at most 100 ms" to leave
+  /// room for a loaded machine.
   static let grace = Duration.milliseconds(50)
 
   private(set) var state = State.running
@@ -95,7 +100,7 @@ struct Lifecycle: Sendable {
 
   mutating func handle(_ event: Event, at now: Instant) -> [Action] {
     switch event {
-    case .connectionEnded: connectionHasEnded = true
+    case .connectionEnded, .connectionGivenUp: connectionHasEnded = true
     case .threadEnded: threadHasEnded = true
     default: break
     }
@@ -104,9 +109,11 @@ struct Lifecycle: Sendable {
       return begin(bound: bound, hasTasks: hasTasks, at: now)
     case (.draining, .connectionEnded):
       return enterCancelling(drained: .completed, at: now) + [.cancelTasks]
+    case (.draining, .connectionGivenUp):
+      return enterCancelling(drained: .timedOut, at: now) + [.cancelTasks]
     case (.cancelling, .tasksEnded):
       return enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
-    case (.joining, .connectionEnded), (.joining, .threadEnded):
+    case (.joining, .connectionEnded), (.joining, .connectionGivenUp), (.joining, .threadEnded):
       return endIfDone(at: now)
     case (_, .tick):
       return tick(at: now)
@@ -123,13 +130,14 @@ struct Lifecycle: Sendable {
     let reserved = hasTasks ? min(self.bound / 4, .milliseconds(250)) : .zero
     state = .draining
     let end = now + self.bound - reserved
-    return enterStep(until: end, at: now) + [.raiseFlag, .close(deadline: end)]
+    // The flag first: without any time, the tick comes at once, and on another thread.
+    return [.raiseFlag] + enterStep(until: end, at: now) + [.close(deadline: end)]
   }
 
   private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
     record(.socket, drained, at: now)
     state = .cancelling
-    return enterStep(until: end, at: now)
+    return enterStep(until: end + Lifecycle.grace / 2, at: now)
   }
 
   private mutating func enterJoining(cancelled: ShutdownReport.Outcome, at now: Instant) -> [Action] {
@@ -159,7 +167,8 @@ struct Lifecycle: Sendable {
     case .draining:
       return enterCancelling(drained: .timedOut, at: now) + [.abortConnection, .cancelTasks]
     case .cancelling:
-      return [.abandonTasks] + enterJoining(cancelled: .timedOut, at: now)
+      // Without tasks, the step before has used up the time, and this one is over as soon as it has begun.
+      return [.abandonTasks] + enterJoining(cancelled: hasTasks ? .timedOut : .notNeeded, at: now)
     case .joining:
       record(.thread, .timedOut, at: now)
       state = .ended

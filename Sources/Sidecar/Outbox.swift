@@ -318,6 +318,9 @@ final class Outbox: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
+  /// Whether a sender waits for room.
+  var hasWaiters: Bool { state.withLock { !$0.waiters.isEmpty } }
+
   /// Bytes that wait to be written.
   var unwrittenByteCount: Int { state.withLock { $0.unwritten } }
 }

@@ -52,8 +52,12 @@ final class ShutdownCoordinator: Sendable {
     }
     guard isFirst else { return }
     tasks.close()
+    let wasOver = connection.places.ended.current != nil
     handle(.shutdownRequested(bound: bound, hasTasks: tasks.hasTasks))
-    connection.places.ended.whenComplete { _ in self.handle(.connectionEnded) }
+    connection.places.ended.whenComplete { status in
+      let isGivenUp = !wasOver && status.error == .timedOut(.closingHandshake)
+      self.handle(isGivenUp ? .connectionGivenUp : .connectionEnded)
+    }
     if ownsThread { thread.whenEnded { self.handle(.threadEnded) } }
   }
 
@@ -69,7 +73,7 @@ final class ShutdownCoordinator: Sendable {
 
   private func perform(_ action: Lifecycle.Action) {
     switch action {
-    case .wakeAt(let instant): setTimer(instant)
+    case .wakeAt(let instant): setTimer(instant) { self.handle(.tick) }
     case .raiseFlag: raiseFlag()
     case .close(let deadline): close(deadline)
     case .abortConnection: abortConnection()
@@ -82,8 +86,8 @@ final class ShutdownCoordinator: Sendable {
     }
   }
 
-  private func setTimer(_ instant: ContinuousClock.Instant) {
-    let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
+  private func setTimer(_ instant: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) {
+    let timer = DeadlineTimer(Deadline(instant), action)
     let previous = state.withLock { state in
       defer { state.timer = timer }
       return state.timer
@@ -133,8 +137,6 @@ final class ShutdownCoordinator: Sendable {
     if let host = connection.hostBeingResolved.withLock({ $0 }) {
       state.withLock { $0.abandoned.append(.resolution(host: host)) }
     }
-    // Tasks that are exempt wait for this very report; whoever waits for them is released with it.
-    _ = tasks.abandonAll()
     let snapshot = state.withLock { state in
       defer { state.timer = nil }
       return state
@@ -143,6 +145,9 @@ final class ShutdownCoordinator: Sendable {
     let final = makeReport(snapshot, isFinal: true)
     LiveCounters.sidecars.decrement()
     report.complete(final)
+    // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
+    // for it is released all the same.
+    if tasks.isEmpty == false { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
     // Behind the report, which a slow log must not hold up.
     connection.configuration.onLog?(.shutDown(final))
   }

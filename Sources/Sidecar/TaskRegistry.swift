@@ -38,6 +38,9 @@ final class TaskRegistry: Sendable {
   /// Whether there is a task that the shutdown has to wait for.
   var hasTasks: Bool { state.withLock { state in !state.entries.values.allSatisfy(\.isExempt) } }
 
+  /// Whether no task is running.
+  var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
+
   /// Registers a task that is about to start; nil when the sidecar is closing.
   func begin(release: @escaping @Sendable (WebSocketError) -> Void) -> ID? {
     state.withLock { state in

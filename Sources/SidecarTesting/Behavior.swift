@@ -75,7 +75,7 @@ extension TestServer {
       case discard
       case silent
       case respond(@Sendable (WebSocketMessage) -> [WebSocketMessage])
-      case fireHose(FrameStream)
+      case fireHose(WebSocketMessage, count: Int?)
     }
 
     let kind: Kind
@@ -94,7 +94,7 @@ extension TestServer {
     }
     /// As ``TestServer/Behavior/fireHose(message:count:)``.
     public static func fireHose(message: WebSocketMessage, count: Int? = nil) -> Continuation {
-      Continuation(kind: .fireHose(FrameStream(of: message, count: count)))
+      Continuation(kind: .fireHose(message, count: count))
     }
   }
 }

@@ -14,6 +14,7 @@ extension TestServer {
       self.reason = reason
     }
 
+    /// The code and the reason.
     public var description: String {
       "\(code.map(String.init(describing:)) ?? "no code")\(reason.isEmpty ? "" : " \(reason.debugDescription)")"
     }
@@ -46,6 +47,7 @@ extension TestServer {
       self.isClean = isClean
     }
 
+    /// How the stream ended, what the Close frame said, and whether the end was clean.
     public var description: String {
       let frame = close.map { "Close frame with \($0)" } ?? "no Close frame"
       return "\(stream), \(frame), \(isClean ? "clean" : "not clean")"

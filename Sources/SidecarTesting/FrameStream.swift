@@ -1,5 +1,3 @@
-internal import WebSocketProtocol
-
 extension TestServer {
   /// One frame over and over, as bytes that can be written many frames at a time.
   struct FrameStream: Sendable {
@@ -13,9 +11,8 @@ extension TestServer {
     /// Where in the chunk the next byte is.
     private var position = 0
 
-    init(of message: WebSocketMessage, count: Int?) {
-      let payload = message.payloadBytes
-      let frame = RawFrame(opcode: Opcode(message.kind).rawValue, payload: payload).bytes
+    init(of frame: RawFrame, count: Int?) {
+      let frame = frame.bytes
       let framesPerChunk = max(1, min(Self.chunkSize / frame.count, count ?? .max))
       frameSize = frame.count
       var chunk: [UInt8] = []

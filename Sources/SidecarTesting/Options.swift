@@ -29,6 +29,11 @@ extension TestServer {
     /// ``TestServer/Step/open(subprotocol:headers:editing:)``.
     public var subprotocols: [String] = []
 
+    /// What the server agrees to when a client offers compression (RFC 7692). Default: nil, nothing.
+    ///
+    /// Once agreed, every message that is sent is compressed.
+    public var compression: Compression?
+
     /// The largest message that is taken, in bytes. Default: 64 MiB. A larger one is answered by a Close frame with 1009.
     public var maximumMessageSize = 64 << 20
 
@@ -50,6 +55,27 @@ extension TestServer {
     public var recordedBytes = 16 << 20
 
     /// Makes options with the defaults.
+    public init() {}
+  }
+
+  /// What a server asks for when it agrees to a client's offer of permessage-deflate (RFC 7692 §7.1).
+  ///
+  /// The client's offer may demand more, and then gets it.
+  public struct Compression: Sendable, Hashable {
+    /// Whether the server begins each message with an empty window (§7.1.1.1). Default: false.
+    public var serverNoContextTakeover = false
+
+    /// Whether the client has to begin each message with an empty window (§7.1.1.2). Default: false.
+    public var clientNoContextTakeover = false
+
+    /// The largest window of the server, as a power of two from 8 to 15 (§7.1.2.1). Default: 15.
+    public var serverMaxWindowBits = 15
+
+    /// The largest window of the client, as a power of two from 8 to 15, if the client lets the server choose
+    /// (§7.1.2.2). Default: 15.
+    public var clientMaxWindowBits = 15
+
+    /// Makes what a server without wishes agrees to.
     public init() {}
   }
 }

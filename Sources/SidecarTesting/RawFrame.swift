@@ -136,6 +136,19 @@ extension RawFrame {
     return RawFrame(opcode: Opcode.connectionClose.rawValue, payload: number + Array(reason.utf8))
   }
 
+  /// Makes the one frame of a message that is compressed for itself (RFC 7692 §7.2.1): its first reserved bit is set, and
+  /// it can be read on every connection that has agreed on permessage-deflate.
+  public static func compressed(_ message: WebSocketMessage) -> RawFrame {
+    var deflater = Deflater(PermessageDeflate.Agreement(), role: .server)
+    return compressed(message, by: &deflater)
+  }
+
+  static func compressed(_ message: WebSocketMessage, by deflater: inout Deflater) -> RawFrame {
+    var buffer = ByteBuffer()
+    message.payloadBytes.withUnsafeBytes { deflater.compress($0, into: &buffer) }
+    return RawFrame(opcode: Opcode(message.kind).rawValue, rsv1: true, payload: Array(buffer.bytes))
+  }
+
   /// The same frame, masked.
   public func masked(_ key: UInt32 = RawFrame.anyMaskKey) -> RawFrame {
     var frame = self
@@ -148,12 +161,16 @@ extension RawFrame {
   /// Text is cut by bytes, so that a fragment may end inside a character. An empty message is one empty frame.
   public static func fragments(of message: WebSocketMessage, size: Int) -> [RawFrame] {
     precondition(size > 0, "A message cannot be cut into fragments of \(size) bytes: give at least 1.")
-    let payload = message.payloadBytes
+    return RawFrame(opcode: Opcode(message.kind).rawValue, payload: message.payloadBytes).fragments(size: size)
+  }
+
+  /// The frame cut into fragments. RFC 7692 §6.1: the first one has the bit that says that the message is compressed.
+  func fragments(size: Int) -> [RawFrame] {
     let starts = payload.isEmpty ? [0] : Array(stride(from: 0, to: payload.count, by: size))
     return starts.map { start in
       RawFrame(
-        opcode: start == 0 ? Opcode(message.kind).rawValue : Opcode.continuation.rawValue,
-        fin: start == starts.last, payload: payload[start..<min(start + size, payload.count)])
+        opcode: start == 0 ? opcode : Opcode.continuation.rawValue, fin: start == starts.last,
+        rsv1: start == 0 && rsv1, payload: payload[start..<min(start + size, payload.count)])
     }
   }
 }

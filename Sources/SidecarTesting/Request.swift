@@ -48,6 +48,17 @@ extension TestServer {
     /// The value of the first field of this name, whose case does not matter.
     public func header(_ name: String) -> String? { received.headers.first(name) }
 
+    /// What the server answers to the client's offers of compression; nil if it declines, or if there are none.
+    func deflateAnswer(_ compression: Compression?) -> PermessageDeflate.Answer? {
+      guard let compression else { return nil }
+      return PermessageDeflate.answer(
+        to: received.extensions,
+        preference: PermessageDeflate.Agreement(
+          serverNoContextTakeover: compression.serverNoContextTakeover,
+          clientNoContextTakeover: compression.clientNoContextTakeover,
+          serverMaxWindowBits: compression.serverMaxWindowBits, clientMaxWindowBits: compression.clientMaxWindowBits))
+    }
+
     /// The value of `Sec-WebSocket-Accept` that answers the request (RFC 6455 §4.2.2, item 5.4).
     public var acceptValue: String { received.key.accept }
   }
@@ -72,9 +83,9 @@ extension TestServer {
     }
 
     /// Makes the answer that opens the connection.
-    init(accepting request: Request, subprotocol: String?, headers: [HeaderField]) {
+    init(accepting request: Request, subprotocol: String?, deflate: ExtensionElement?, headers: [HeaderField]) {
       let answer = OpeningAnswer(
-        accepting: request.received, subprotocol: subprotocol,
+        accepting: request.received, subprotocol: subprotocol, deflate: deflate,
         headers: HeaderFields(headers.map { .init($0.name, $0.value) }))
       self.init(
         status: answer.status, reason: answer.reason, headers: answer.headers.fields.map { .init($0.name, $0.value) },

@@ -32,6 +32,8 @@ extension ServerConnection {
   }
 
   func respond(to message: WebSocketMessage) {
+    // RFC 6455 §5.5.1: behind our Close frame, no data is sent.
+    guard closing.canSend else { return }
     switch continuationKind {
     case .echo: write(message)
     case .respond(let answer): for message in answer(message) { write(message) }

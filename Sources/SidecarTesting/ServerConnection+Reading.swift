@@ -74,7 +74,7 @@ extension ServerConnection: ReadinessHandler {
     see(.bytesReceived(bytes.count))
     switch phase {
     case .opening: if scriptIsRunning { unparsed += bytes }
-    case .open, .finishing: receiveFrames(bytes)
+    case .open, .finishing: if wasOpen { receiveFrames(bytes) }
     case .ended: break
     }
   }

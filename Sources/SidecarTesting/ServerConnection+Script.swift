@@ -138,6 +138,13 @@ extension ServerConnection {
     case .write(let bytes):
       write(bytes)
       wait(.written)
+    case .message(let message, let fragmentSize):
+      write(message, fragmentSize: fragmentSize)
+      wait(.written)
+    case .frame(let frame):
+      write(frame.bytes)
+      contextIsForeign = contextIsForeign || frame.rsv1
+      wait(.written)
     case .answer(let answer):
       guard let request else { return }
       send(answer(request, options))
@@ -145,6 +152,7 @@ extension ServerConnection {
     case .sendClose(let payload, let bytes):
       // The script decides when; the machine takes note, so that it knows when both frames are exchanged.
       _ = closing.sendClose(payload)
+      endStreamOfFrames()
       write(bytes)
       hasSentClose = true
       wait(.written)
@@ -178,7 +186,8 @@ extension ServerConnection {
     case .continuation(let continuation):
       continuationKind = continuation.kind
       stream = nil
-      if case .fireHose(let frames) = continuation.kind, !frames.isOver { stream = frames }
+      guard case .fireHose(let message, let count) = continuation.kind, count != 0 else { return }
+      stream = TestServer.FrameStream(of: frameForRepetition(message), count: count)
     }
   }
 
@@ -186,7 +195,9 @@ extension ServerConnection {
     write(answer.bytes)
     guard answer.status == 101, case .opening = phase else { return }
     phase = .open
+    wasOpen = true
     see(.opened)
+    agreeOnCompression(answer)
     // A client may not send frames before it has the answer (RFC 6455 §4.1), but a test may.
     var early = unparsed
     unparsed = []

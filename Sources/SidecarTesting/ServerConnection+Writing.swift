@@ -27,7 +27,12 @@ extension ServerConnection {
     FrameWriter.append(opcode, payload: payload, maskKey: nil, to: &unsent)
   }
 
-  func write(_ message: WebSocketMessage) {
+  func write(_ message: WebSocketMessage, fragmentSize: Int? = nil) {
+    if agreement != nil || fragmentSize != nil {
+      let frame = compressedIfAgreed(message)
+      for fragment in frame.fragments(size: fragmentSize ?? max(1, frame.payload.count)) { write(fragment.bytes) }
+      return
+    }
     switch message {
     case .text(let text):
       var text = text
@@ -60,6 +65,7 @@ extension ServerConnection {
         written = write(unsent.bytes)
         unsent.consume(written)
       } else if isStreaming {
+        contextIsForeign = true
         stream?.withNextBytes { bytes in
           written = write(bytes)
           return written
@@ -70,6 +76,8 @@ extension ServerConnection {
       guard written > 0 else { break }
       budget -= written
     }
+    // The poller would not tell that the kernel takes more until much of what it has is gone.
+    if budget <= 0 { continueSoon() }
     if unsent.isEmpty { unsent.removeAll(keepingCapacityUpTo: ServerConnection.highWatermark) }
     endWritingIfDue()
   }

@@ -34,6 +34,7 @@ final class ServerConnection {
   private let onEnd: () -> Void
 
   var phase = Phase.opening
+  var wasOpen = false
   let socket: TCPSocket
   var registration: EventLoop.Registration?
   private var isPumping = false
@@ -41,6 +42,7 @@ final class ServerConnection {
   var finishTimer: TimerID?
 
   // Reading: see ServerConnection+Reading.
+  let limits: ProtocolLimits
   var receiver: MessageReceiver
   var sink = ServerSink()
   var tracker = FrameTracker()
@@ -66,6 +68,12 @@ final class ServerConnection {
   var mustEndWriting = false
   var isBlocked = false
   var bytesSent = 0
+
+  // Compression: see ServerConnection+Compression.
+  var agreement: PermessageDeflate.Agreement?
+  var deflater: Deflater?
+  /// The client's window holds what the compressor has not seen.
+  var contextIsForeign = false
 
   // The conversation: see ServerConnection+Conversation.
   var closing = ClosingHandshake(role: .server)
@@ -101,8 +109,8 @@ final class ServerConnection {
     self.resume = resume
     self.onEnd = onEnd
     cursor = TestServer.ScriptCursor(behavior.steps)
-    receiver = MessageReceiver(
-      role: .server, limits: ProtocolLimits(maximumMessageSize: options.maximumMessageSize))
+    limits = ProtocolLimits(maximumMessageSize: options.maximumMessageSize)
+    receiver = MessageReceiver(role: .server, limits: limits)
   }
 
   /// Begins to serve the connection.
@@ -145,7 +153,8 @@ final class ServerConnection {
     updateInterest()
   }
 
-  private func continueSoon() {
+  /// Has another turn when the other connections have had theirs.
+  func continueSoon() {
     guard continuation == nil else { return }
     continuation = loop.schedule(at: .after(.zero)) { [weak self] in
       self?.continuation = nil
@@ -162,6 +171,7 @@ final class ServerConnection {
     }
     phase = .finishing
     mustEndWriting = true
+    isReading = true
     stopScript(at: nil)
     finishTimer = loop.schedule(at: .after(options.endOfStreamGrace)) { [weak self] in
       self?.end(.closedByServer)

@@ -24,7 +24,8 @@ extension TestServer.Step {
     editing edit: (@Sendable (inout TestServer.Answer, TestServer.Request) -> Void)? = nil
   ) -> TestServer.Step {
     TestServer.Step(
-      "open", .group(
+      "open",
+      .group(
         .once,
         [
           receiveRequest,
@@ -33,7 +34,9 @@ extension TestServer.Step {
             .answer { request, options in
               // RFC 6455 §4.2.2, item 5.5: one of those that the client offers, in its order, or none.
               let chosen = subprotocol ?? request.subprotocols.first(where: options.subprotocols.contains)
-              var answer = TestServer.Answer(accepting: request, subprotocol: chosen, headers: headers)
+              var answer = TestServer.Answer(
+                accepting: request, subprotocol: chosen,
+                deflate: request.deflateAnswer(options.compression)?.element, headers: headers)
               edit?(&answer, request)
               return answer
             }),
@@ -54,15 +57,15 @@ extension TestServer.Step {
 
   // MARK: Sending
 
-  /// Sends a message in one frame, or in fragments of at most `fragmentSize` bytes (RFC 6455 §5.4).
+  /// Sends a message in one frame, or in fragments of at most `fragmentSize` bytes (RFC 6455 §5.4); compressed, if that
+  /// was agreed on.
   public static func send(_ message: WebSocketMessage, fragmentSize: Int? = nil) -> TestServer.Step {
-    let size = fragmentSize ?? max(1, message.byteCount)
-    return TestServer.Step("send", .write(RawFrame.fragments(of: message, size: size).flatMap(\.bytes)))
+    TestServer.Step("send", .message(message, fragmentSize: fragmentSize.map { max(1, $0) }))
   }
 
   /// Sends a frame, which may be wrong.
   public static func send(_ frame: RawFrame) -> TestServer.Step {
-    TestServer.Step("send", .write(frame.bytes))
+    TestServer.Step("send", .frame(frame))
   }
 
   /// Sends bytes as they are.
@@ -97,7 +100,8 @@ extension TestServer.Step {
         \(reason.debugDescription) must not be sent. To send it all the same, use .send(RawFrame.close(…)).
         """)
     }
-    return TestServer.Step("sendClose", .sendClose(payload, payload.withUnsafeBytes { RawFrame(opcode: Opcode.connectionClose.rawValue, payload: $0).bytes }))
+    let bytes = payload.withUnsafeBytes { RawFrame(opcode: Opcode.connectionClose.rawValue, payload: $0).bytes }
+    return TestServer.Step("sendClose", .sendClose(payload, bytes))
   }
 
   // MARK: Receiving

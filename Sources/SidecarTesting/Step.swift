@@ -49,6 +49,8 @@ extension TestServer {
   /// What steps are made of.
   enum Action: Sendable {
     case write([UInt8])
+    case message(WebSocketMessage, fragmentSize: Int?)
+    case frame(RawFrame)
     case answer(@Sendable (Request, Options) -> Answer)
     case sendClose(ClosePayload, [UInt8])
     case receive(Awaited)

@@ -95,10 +95,13 @@ public final class TestServer: Sendable {
   /// It takes a moment, unless a closure that a behaviour runs holds the thread: then the thread is left to end by itself.
   /// Once it has returned true, no thread and no descriptor of the server is left. Harmless when repeated. What was seen
   /// can still be looked at.
-  @available(*, noasync, message: "await the asynchronous variant")
+  ///
+  /// It may block the task that calls it, as `defer` in an asynchronous function has to, because it waits for nothing but
+  /// the server's thread. On that thread itself it only asks for the end, and returns false.
   @discardableResult
   public func stop(within bound: Duration = .seconds(10)) -> Bool {
     requestStop()
+    if thread.isCurrent { return false }
     return thread.join(until: .after(bound))
   }
 

@@ -12,6 +12,7 @@ extension TestServer {
     /// The task was cancelled.
     case cancelled
 
+    /// What was waited for, and why it did not come.
     public var description: String {
       switch self {
       case .timedOut(let what): "timed out waiting for \(what)"
@@ -39,7 +40,8 @@ extension TestServer {
   }
 
   /// Waits until the connection of this index has been accepted, and returns it.
-  public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) async throws(WaitError) -> Connection {
+  public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) async throws(WaitError) -> Connection
+  {
     try await connections(count: index + 1, within: bound)[index]
   }
 
@@ -60,6 +62,7 @@ extension TestServer {
 /// What a test can wait for on a connection. Each wait has a bound, 20 s by default, that only failure should reach. A
 /// wait for what can't come any more, because the connection has ended, fails at once.
 extension TestServer.Connection {
+  /// Why a wait brought nothing.
   public typealias WaitError = TestServer.WaitError
 
   /// Waits for the opening request.

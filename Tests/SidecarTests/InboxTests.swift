@@ -46,6 +46,17 @@ import WebSocketProtocol
     guard case .end(.failed(.connectionLost(nil)))? = inbox.next() else { return somethingElseCame() }
   }
 
+  @Test func `messages that go straight to a waiting receiver do not pause reading`() async {
+    let inbox = Inbox(capacity: 1000)
+    for size in [600, 600, 5000] {
+      // Immediate: it is waiting when this line is through.
+      let receiving = Task.immediate { await inbox.next(until: .after(.seconds(10))) }
+      #expect(!deliver([.binary(Array(repeating: 0, count: size))], to: inbox))
+      guard case .message(let message) = await receiving.value else { return somethingElseCame() }
+      #expect(message.byteCount == size)
+    }
+  }
+
   @Test func `reading is paused at the capacity and resumed by the receiver that takes the messages`() {
     let inbox = Inbox(capacity: 1000)
     let resumed = Atomic(0)

@@ -15,7 +15,7 @@ import Testing
   @Test func `a request raises the flag and begins to close at once`() {
     var life = Lifecycle(ownsThread: true)
     let actions = life.handle(.shutdownRequested(bound: .seconds(4), hasTasks: false), at: start)
-    #expect(actions.contains(.raiseFlag))
+    #expect(actions.first == .raiseFlag)
     #expect(actions.contains(.close(deadline: start + .seconds(4))))
     #expect(life.state == .draining)
   }
@@ -61,10 +61,28 @@ import Testing
     #expect(life.steps.map(\.outcome) == [.timedOut])
   }
 
+  @Test func `without tasks, none has timed out, whichever event comes first`() {
+    var life = requested()
+    _ = life.handle(.tick, at: start + .seconds(4))
+    _ = life.handle(.tick, at: start + .seconds(4))
+    #expect(life.handle(.tasksEnded, at: start + .seconds(4)).isEmpty)
+    #expect(life.steps.map(\.outcome) == [.timedOut, .notNeeded])
+  }
+
+  @Test func `a connection that gives up at its own deadline has timed out, whoever notices first`() {
+    var life = requested()
+    let actions = life.handle(.connectionGivenUp, at: start + .seconds(4))
+    #expect(actions.contains(.cancelTasks) && !actions.contains(.abortConnection))
+    #expect(life.steps.map(\.outcome) == [.timedOut])
+    _ = life.handle(.tasksEnded, at: start + .seconds(4))
+    #expect(life.handle(.threadEnded, at: start + .seconds(4)) == [.announce])
+  }
+
   @Test func `tasks that do not end are abandoned, and the thread stopped`() {
     var life = requested(hasTasks: true)
     _ = life.handle(.connectionEnded, at: start)
-    let actions = life.handle(.tick, at: start + .seconds(4))
+    #expect(!life.handle(.tick, at: start + .seconds(4)).contains(.abandonTasks))
+    let actions = life.handle(.tick, at: start + .seconds(4) + Lifecycle.grace / 2)
     #expect(actions.contains(.abandonTasks) && actions.contains(.stopThread))
     #expect(life.state == .joining)
   }
@@ -113,7 +131,7 @@ import Testing
   @Test func `a shutdown without any time still goes through every step`() {
     var life = requested(bound: .zero, hasTasks: true)
     #expect(life.handle(.tick, at: start).contains(.abortConnection))
-    #expect(life.handle(.tick, at: start).contains(.abandonTasks))
+    #expect(life.handle(.tick, at: start + Lifecycle.grace / 2).contains(.abandonTasks))
     #expect(life.handle(.connectionEnded, at: start).isEmpty)
     #expect(life.handle(.threadEnded, at: start) == [.announce])
   }
@@ -124,7 +142,7 @@ import Testing
     _ = life.handle(.tasksEnded, at: start)
     _ = life.handle(.threadEnded, at: start)
     #expect(life.state == .ended)
-    for event in [Lifecycle.Event.connectionEnded, .tasksEnded, .threadEnded, .tick] {
+    for event in [Lifecycle.Event.connectionEnded, .connectionGivenUp, .tasksEnded, .threadEnded, .tick] {
       #expect(life.handle(event, at: start + .seconds(60)).isEmpty)
     }
   }

@@ -18,7 +18,8 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
     defer { fclose(file) }
     var text = [CChar](repeating: 0, count: 256)
     fgets(&text, 256, file)
-    let fields = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: " ")
+    let fields = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
+      separator: " ")
     return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 

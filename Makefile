@@ -1,0 +1,63 @@
+# What is done with this package day by day. `make help` lists it.
+#
+# A fresh machine needs Swift and make; whatever else is missing, every target that builds installs first.
+#
+# Each kind of build has a scratch folder of its own (.build, .build-release, .build-tsan, .build-asan): they differ in
+# their flags, and would otherwise throw each other's work away. FILTER=name runs only tests whose name matches.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-release strict tsan asan interop readme lint format clean
+
+SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
+# All tests are Swift Testing's: without XCTest there is one runner, and one closing line.
+TEST := swift test --disable-xctest --parallel $(if $(FILTER),--filter $(FILTER))
+
+RELEASE := -c release --scratch-path .build-release -Xswiftc -enable-testing
+TSAN := --sanitize=thread --scratch-path .build-tsan -Xswiftc -warnings-as-errors -Xcc -Werror
+# The default linker warns about a hundred symbols of AddressSanitizer's.
+ASAN := --sanitize=address --scratch-path .build-asan -Xswiftc -use-ld=lld
+
+help: ## Show this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing beside Swift: pkg-config, OpenSSL and zlib headers, Python's venv
+	@Scripts/setup
+
+demo: setup ## Show what the package does
+	swift run -c release sidecar demo
+
+test: setup ## Run all tests
+	$(TEST)
+
+test-release: setup ## Run all tests, optimised
+	swift build --build-tests $(RELEASE)
+	$(TEST) --skip-build $(RELEASE)
+
+# The build for ThreadSanitizer is needed anyway, and compiles everything: a build of its own would find nothing more.
+strict: setup ## Compile everything with warnings as errors
+	swift build --build-tests $(TSAN)
+
+tsan: strict ## Run all tests under ThreadSanitizer; a thread that is not joined counts as an error
+	TSAN_OPTIONS="$${TSAN_OPTIONS:-} report_thread_leaks=1" $(TEST) --skip-build $(TSAN)
+
+asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
+	swift build --build-tests $(ASAN)
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=1" $(TEST) --skip-build $(ASAN)
+
+interop: setup ## Run the tests against a real server, three times over
+	swift build --build-tests
+	for round in 1 2 3; do swift test --disable-xctest --skip-build --filter InteropTests ; done
+
+readme: setup ## Compile the Swift code in README.md as a package that depends on this one, and run its commands
+	Scripts/check-readme
+
+lint: ## Check the format, and what the formatter's rules ask for
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+format: ## Format the sources in place
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+clean: ## Remove everything that was built
+	rm -rf .build .build-*

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Makes the Python environment that the interop tests' peers run in: .build/interop-venv with the newest `websockets`.
+# Does nothing if it is there. Safe to run several times at once.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+venv=$root/.build/interop-venv
+mkdir -p "$root/.build"
+
+# A lock on a descriptor is given back however this script ends.
+exec 9>"$venv.lock"
+flock 9
+[ -e "$venv/version" ] && exit 0
+
+"$root/Scripts/setup"
+python3 -m venv --clear "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade websockets
+# Moved into place last: an environment that was left half made is made again.
+"$venv/bin/python" -c 'import websockets; print("websockets", websockets.__version__)' >"$venv/version.new"
+mv "$venv/version.new" "$venv/version"
+echo "interop: $(cat "$venv/version")"

@@ -1,0 +1,163 @@
+import Dispatch
+import SidecarExecutor
+import SidecarTesting
+import SidecarTransport
+import TestSupport
+import Testing
+
+@testable import Sidecar
+
+/// What the sidecar is doing when its end is asked for.
+enum Phase: String, CaseIterable, Sendable {
+  case resolving, connecting, upgrading, idle, flooded, handling, sending, receiving, closeSent, closeReceived
+
+  /// Whether there is a connection that the peer can do something to.
+  var hasPeer: Bool { self != .resolving && self != .connecting }
+}
+
+/// Who asks for the end, or brings it about.
+enum Initiator: String, CaseIterable, Sendable {
+  case asyncCaller, syncCaller, twoCallers, onSidecarThread, ownTask, cancelledTask, droppedReference
+  case peerEndsStream, peerResets, peerIsSilent
+
+  var isPeer: Bool { [.peerEndsStream, .peerResets, .peerIsSilent].contains(self) }
+}
+
+/// How much time is given.
+enum Bound: String, CaseIterable, Sendable {
+  case zero, short, long
+
+  var duration: Duration {
+    switch self {
+    case .zero: .zero
+    case .short: .milliseconds(30)
+    case .long: .milliseconds(400)
+    }
+  }
+}
+
+struct Cell: Sendable, CustomTestStringConvertible {
+  let phase: Phase
+  let initiator: Initiator
+  let bound: Bound
+
+  var testDescription: String { "\(phase), \(initiator), \(bound)" }
+
+  /// Every combination that exists.
+  static let all: [Cell] = Phase.allCases.flatMap { phase in
+    Initiator.allCases.flatMap { initiator in
+      Bound.allCases.compactMap { bound in
+        if initiator.isPeer, !phase.hasPeer { return nil }
+        return Cell(phase: phase, initiator: initiator, bound: bound)
+      }
+    }
+  }
+}
+
+/// Promises 1, 2 and 3, in every situation, over real sockets.
+@Suite(.aloneWithCensus, .serialized) struct `The shutdown matrix` {
+  @Test(arguments: Cell.all) func `every call ends, in time, and nothing is left`(_ cell: Cell) async throws {
+    await warmUp()
+    let before = ProcessCensus.take().descriptors
+    let stage = try await Stage(cell.phase, peerIsSilent: cell.initiator == .peerIsSilent)
+    let calls = cell.initiator == .droppedReference ? [] : stage.startCalls()
+    try await stage.reach()
+
+    switch cell.initiator {
+    case .droppedReference:
+      stage.dropClient()
+    case .peerEndsStream, .peerResets:
+      await stage.act(cell.initiator == .peerResets ? [.reset] : [.endOfStream])
+      try await expectShutdown(of: stage, cell) { await $0.shutdown(within: $1) }
+    case .asyncCaller, .peerIsSilent:
+      try await expectShutdown(of: stage, cell) { await $0.shutdown(within: $1) }
+    case .syncCaller:
+      try await expectShutdown(of: stage, cell) { client, bound in
+        try await onThread { BlockingWebSocket(client).shutdown(within: bound) }
+      }
+    case .twoCallers:
+      try await expectShutdown(of: stage, cell) { client, bound in
+        async let first = client.shutdown(within: bound)
+        async let second = onThread { BlockingWebSocket(client).shutdown(within: bound) }
+        let reports = try await (first, second)
+        #expect(reports.0 == reports.1)
+        return reports.0
+      }
+    case .onSidecarThread:
+      try await expectShutdown(of: stage, cell) { client, bound in
+        let requested = Completion<ShutdownReport>()
+        client.connection.post { _ in requested.complete(blockingShutdown(client, bound)) }
+        _ = await requested.uncancellableValue()
+        return await client.shutdown(within: .seconds(60))
+      }
+    case .ownTask:
+      try await expectShutdown(of: stage, cell) { client, bound in
+        // The task waits for the shutdown that would have to wait for the task.
+        try await client.run { await $0.shutdown(within: bound) }
+      }
+    case .cancelledTask:
+      try await expectShutdown(of: stage, cell) { client, bound in
+        let task = Task {
+          while !Task.isCancelled { await Task.yield() }
+          return await client.shutdown(within: bound)
+        }
+        task.cancel()
+        return await task.value
+      }
+    }
+
+    for call in calls {
+      let ended = await call.ended.value(until: .after(.seconds(20)))
+      guard case .value = ended else {
+        Issue.record("\(call.name) did not end")
+        continue
+      }
+    }
+    stage.dropClient()
+    #expect(await stage.clean())
+    #expect(await eventually { () async in LiveCounts.current == LiveCounts.zero }, "\(LiveCounts.current)")
+    #expect(
+      await eventually { () async in ProcessCensus.take().descriptors <= before },
+      "\(ProcessCensus.take().descriptors) descriptors, \(before) before")
+  }
+
+  private func expectShutdown(
+    of stage: Stage, _ cell: Cell, _ shutDown: (WebSocketSidecar, Duration) async throws -> ShutdownReport
+  ) async throws {
+    let client = try #require(stage.client)
+    let begin = ContinuousClock.now
+    let report = try await shutDown(client, cell.bound.duration)
+    let elapsed = ContinuousClock.now - begin
+    #expect(elapsed <= cell.bound.duration + slack, "took \(elapsed.readable)\n\(report)")
+    #expect(report.steps.map(\.name) == [.socket, .tasks, .thread])
+    #expect(report.closeStatus != nil)
+    #expect(report.elapsed <= elapsed)
+    // Without any time, tasks may not get theirs either.
+    let abandoned = report.abandoned.filter { if case .tasks = $0 { cell.bound != .zero } else { true } }
+    #expect(abandoned == (cell.phase == .resolving ? [.resolution(host: Stage.slowHost)] : []))
+    // What is asked after the end is answered too.
+    await #expect(throws: WebSocketError.self) { try await client.send("late") }
+    await #expect(throws: WebSocketError.self) { try await client.ping() }
+    await #expect(throws: (any Error).self) { try await client.run { _ in } }
+    _ = try? await client.receive()
+    for await _ in client.messages {}
+    #expect(await client.shutdown(within: .zero) == report)
+  }
+}
+
+/// What Dispatch opens once and keeps is opened before anything is counted.
+private func warmUp() async {
+  _ = await Completion<Void>().value(until: .after(.milliseconds(1)))
+  try? await Task.sleep(for: .milliseconds(1))
+}
+
+/// What a bound may be exceeded by: the promise, and on request more for machines that are busy with something else.
+let slack = Duration.milliseconds(100) * (ProcessInfoLite.environment("SIDECAR_TEST_SLACK").flatMap(Int.init) ?? 1)
+
+private func blockingShutdown(_ client: WebSocketSidecar, _ bound: Duration) -> ShutdownReport {
+  BlockingWebSocket(client).shutdown(within: bound)
+}
+
+extension LiveCounts {
+  static let zero = LiveCounts(sidecars: 0, threads: 0, connections: 0, tasks: 0)
+}
