@@ -178,6 +178,9 @@ final class Inbox: Sendable {
   /// Whether so many messages wait that reading is paused.
   var isFull: Bool { back.withLock { $0.readingIsPaused } }
 
+  /// How many messages nobody has taken yet.
+  var unreadCount: Int { front.withLock { front in front.count + back.withLock { $0.messages.count } } }
+
   /// Whether a receiver is waiting.
   var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }
 
