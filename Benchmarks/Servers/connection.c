@@ -65,14 +65,15 @@ bool queue_frame(struct connection *connection, uint8_t opcode, const void *payl
 }
 
 bool queue_close(struct connection *connection, enum close_code code) {
-  const uint8_t payload[2] = {code >> 8, code & 0xff};
+  const uint8_t payload[2] = {(uint8_t)(code >> 8), (uint8_t)code};
   connection->close_sent = true;
   return queue_frame(connection, OPCODE_CLOSE, payload, sizeof payload);
 }
 
 static bool flush_queue(struct connection *connection) {
   while (connection->out_sent < connection->out_size) {
-    ssize_t sent = send(connection->fd, connection->out + connection->out_sent, connection->out_size - connection->out_sent, MSG_NOSIGNAL);
+    ssize_t sent = send(connection->fd, connection->out + connection->out_sent,
+                        connection->out_size - connection->out_sent, MSG_NOSIGNAL);
     if (sent < 0) return errno == EAGAIN || errno == EINTR;
     connection->out_sent += sent;
   }
@@ -125,7 +126,9 @@ bool connection_flush(int epoll, struct connection *connection) {
   if (!connection->out_size && connection->ending) return false;
 
   uint32_t events = connection->mode == MODE_STALL ? EPOLLRDHUP : 0;
-  if (connection->mode != MODE_STALL && !connection->ending && connection->out_size - connection->out_sent < OUT_WATERMARK) events |= EPOLLIN;
+  if (connection->mode != MODE_STALL && !connection->ending &&
+      connection->out_size - connection->out_sent < OUT_WATERMARK)
+    events |= EPOLLIN;
   if (connection->out_size || hose_is_running(connection)) events |= EPOLLOUT;
   if (events != connection->events) {
     connection->events = events;
@@ -141,7 +144,8 @@ static bool close_with_violation(struct connection *connection) {
   return queue_close(connection, CLOSE_PROTOCOL_ERROR);
 }
 
-// Reads the frames in `bytes`. What is left at the end is less than a header or a small frame, and is kept in the carry.
+// Reads the frames in `bytes`. What is left at the end is less than a header or a small frame, and is kept in the
+// carry.
 static bool read_frames(struct connection *connection, uint8_t *bytes, size_t size) {
   while (size && !connection->ending) {
     if (connection->frame_left) {

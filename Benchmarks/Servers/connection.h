@@ -1,6 +1,8 @@
-// One connection of the server: its socket, what of the input is not read yet, and what of the output is not written yet.
+// One connection of the server: its socket, what of the input is not read yet, and what of the output is not written
+// yet.
 //
-// An idle connection holds this struct and nothing else: buffers are shared by all connections or freed when they are empty.
+// An idle connection holds this struct and nothing else: buffers are shared by all connections or freed when they are
+// empty.
 #pragma once
 
 #include <stdbool.h>
@@ -67,10 +69,10 @@ struct connection {
 
 // What the server has seen since it started, for `/stats`.
 struct statistics {
-  uint64_t open;          // WebSocket connections that are open now
-  uint64_t opened;        // and that ever were
-  uint64_t closed;        // ended by a Close from the client that was answered
-  uint64_t violations;    // ended because the client broke the protocol
+  uint64_t open;        // WebSocket connections that are open now
+  uint64_t opened;      // and that ever were
+  uint64_t closed;      // ended by a Close from the client that was answered
+  uint64_t violations;  // ended because the client broke the protocol
 };
 extern struct statistics statistics;
 

@@ -38,10 +38,12 @@ struct frame_header {
   uint64_t length;
 };
 
-static inline bool is_control(uint8_t opcode) { return opcode & 8; }
+static inline bool is_control(uint8_t opcode) {
+  return opcode & 8;
+}
 
-// Reads the header of a client's frame. Returns its length in bytes, 0 if `size` bytes do not hold the whole header, and
-// -1 if the frame breaks a rule of RFC 6455 (no extension is ever used by the client here, so RSV1 is illegal too).
+// Reads the header of a client's frame. Returns its length in bytes, 0 if `size` bytes do not hold the whole header,
+// and -1 if the frame breaks a rule of RFC 6455 (no extension is ever used by the client here, so RSV1 is illegal too).
 int read_client_header(const uint8_t *bytes, size_t size, struct frame_header *header);
 
 // Writes the header of a server's frame and returns its length. `first` is its first byte: FIN, RSV1 and the opcode.

@@ -52,7 +52,8 @@ static uint64_t query_number(const char *query, const char *name, uint64_t other
 // A plain answer without an upgrade, after which the connection ends.
 static bool answer_plain(struct connection *connection, const char *status, const char *body) {
   char answer[1024];
-  int size = snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(body), body);
+  int size = snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                      status, strlen(body), body);
   connection->ending = true;
   return queue_bytes(connection, answer, (size_t)size);
 }
@@ -60,8 +61,8 @@ static bool answer_plain(struct connection *connection, const char *status, cons
 static bool answer_statistics(struct connection *connection) {
   char body[256];
   snprintf(body, sizeof body, "{\"open\":%llu,\"opened\":%llu,\"closed\":%llu,\"violations\":%llu}\n",
-           (unsigned long long)statistics.open, (unsigned long long)statistics.opened, (unsigned long long)statistics.closed,
-           (unsigned long long)statistics.violations);
+           (unsigned long long)statistics.open, (unsigned long long)statistics.opened,
+           (unsigned long long)statistics.closed, (unsigned long long)statistics.violations);
   return answer_plain(connection, "200 OK", body);
 }
 
@@ -69,7 +70,8 @@ static bool answer_statistics(struct connection *connection) {
 // something of this server are server_max_window_bits and server_no_context_takeover; it does the latter in any case.
 static bool accept_deflate(const char *request, int *window_bits, bool *answer_window) {
   char offers[1024];
-  if (!field(request, "Sec-WebSocket-Extensions", offers, sizeof offers) || !strstr(offers, "permessage-deflate")) return false;
+  if (!field(request, "Sec-WebSocket-Extensions", offers, sizeof offers) || !strstr(offers, "permessage-deflate"))
+    return false;
   const char *offer = strstr(offers, "permessage-deflate");
   const char *end = strchr(offer, ',');  // the first offer is the client's favourite
   const char *bits = strstr(offer, "server_max_window_bits=");
@@ -82,20 +84,23 @@ static bool accept_deflate(const char *request, int *window_bits, bool *answer_w
   return *window_bits >= 9 && *window_bits <= 15;  // zlib cannot make a raw stream with a window of 8
 }
 
-static bool choose_mode(struct connection *connection, const char *target, struct payload_kind kind, const char **error) {
+static bool choose_mode(struct connection *connection, const char *target, struct payload_kind kind,
+                        const char **error) {
   const char *query = target + strcspn(target, "?");
   size_t path_size = (size_t)(query - target);
   kind.size = query_number(query, "size", 16);
   kind.text = strstr(query, "kind=text") != NULL;
 #define PATH(name) (path_size == strlen(name) && memcmp(target, name, path_size) == 0)
   if (PATH("/hose")) {
-    if (kind.size > MAX_MESSAGE || !(connection->hose.ring = ring_for(kind))) return *error = "size is too large\n", false;
+    if (kind.size > MAX_MESSAGE || !(connection->hose.ring = ring_for(kind)))
+      return *error = "size is too large\n", false;
     uint64_t count = query_number(query, "count", 0);
     connection->hose.total = count ? ring_offset(connection->hose.ring, count) : UINT64_MAX;
     connection->hose.close_at_end = query_number(query, "close", 0) == 1;
     connection->mode = MODE_HOSE;
   } else if (PATH("/tick")) {
-    if (kind.size > MAX_MESSAGE || !(connection->tick.ring = ring_for(kind))) return *error = "size is too large\n", false;
+    if (kind.size > MAX_MESSAGE || !(connection->tick.ring = ring_for(kind)))
+      return *error = "size is too large\n", false;
     tick_start(connection, (unsigned)query_number(query, "every", 100));
     connection->mode = MODE_TICK;
   } else if (PATH("/sink")) {
@@ -131,9 +136,11 @@ static bool answer(struct connection *connection, const char *request) {
     bool answer_window = false;
     kind.compressed = accept_deflate(request, &kind.window_bits, &answer_window);
     if (!kind.compressed) return answer_plain(connection, "400 Bad Request", "permessage-deflate was not offered\n");
-    int size = snprintf(extension, sizeof extension,
-                        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover");
-    if (answer_window) size += snprintf(extension + size, sizeof extension - size, "; server_max_window_bits=%d", kind.window_bits);
+    int size = snprintf(
+        extension, sizeof extension,
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+    if (answer_window)
+      size += snprintf(extension + size, sizeof extension - size, "; server_max_window_bits=%d", kind.window_bits);
     snprintf(extension + size, sizeof extension - size, "\r\n");
   }
 
@@ -150,7 +157,8 @@ static bool answer(struct connection *connection, const char *request) {
   statistics.opened++;
   char response[512];
   int size = snprintf(response, sizeof response,
-                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+                      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+                      "Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
                       accept, extension);
   return queue_bytes(connection, response, (size_t)size);
 }

@@ -1,11 +1,12 @@
-// bench-server: a neutral WebSocket server to measure clients against. One thread, one epoll, frames encoded beforehand:
-// it is never what limits a run. The request's path chooses what a connection does:
+// bench-server: a neutral WebSocket server to measure clients against. One thread, one epoll, frames encoded
+// beforehand: it is never what limits a run. The request's path chooses what a connection does:
 //
 //   /hose?size=N&count=M&kind=binary|text   sends M messages of N bytes as fast as it can, and then waits for a Close.
-//                                           count=0 (or none) never ends; &close=1 sends a Close after the last message.
-//                                           What is in them: payload.h.
+//                                           count=0 (or none) never ends; &close=1 sends a Close after the last
+//                                           message. What is in them: payload.h.
 //   /hose?…&deflate=1                       the same, compressed (permessage-deflate, server_no_context_takeover)
-//   /sink                                   reads everything, checks the framing, and answers the text message "report",
+//   /sink                                   reads everything, checks the framing, and answers the text message
+//   "report",
 //                                           and a Close, with {"messages":…,"bytes":…,"checksum":…}
 //   /echo                                   sends every message back
 //   /idle                                   answers Ping and Close, and says nothing of its own
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,8 @@ static void fail(const char *what) {
 static int listen_on(uint16_t port) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int on = 1;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   if (fd < 0) fail("socket");
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) fail("setsockopt");
@@ -56,7 +59,10 @@ static void accept_all(int epoll, int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-      perror("accept");  // no descriptors left, say: the client's connection waits in the backlog
+      // No descriptors left, say: the client's connection waits in the backlog. Said once, not at every turn.
+      static bool said;
+      if (!said) perror("accept");
+      said = true;
       return;
     }
     int on = 1;

@@ -9,8 +9,9 @@
 // MARK: Data
 
 static int describe_sink(const struct connection *connection, char *out, size_t room) {
-  return snprintf(out, room, "{\"messages\":%llu,\"bytes\":%llu,\"checksum\":%u}", (unsigned long long)connection->sink.messages,
-                  (unsigned long long)connection->sink.bytes, connection->sink.checksum);
+  return snprintf(out, room, "{\"messages\":%llu,\"bytes\":%llu,\"checksum\":%u}",
+                  (unsigned long long)connection->sink.messages, (unsigned long long)connection->sink.bytes,
+                  connection->sink.checksum);
 }
 
 static bool sink_frame(struct connection *connection, const uint8_t *bytes, bool whole) {

@@ -7,11 +7,12 @@
 
 struct connection;
 
-// A data frame begins: its header is in `connection->frame`, and `bytes` stands at its payload, all of which is there if
-// `whole` is set. Here as below, false means that the connection cannot go on.
+// A data frame begins: its header is in `connection->frame`, and `bytes` stands at its payload, all of which is there
+// if `whole` is set. Here as below, false means that the connection cannot go on.
 bool mode_frame(struct connection *connection, const uint8_t *bytes, bool whole);
 
-// Some of the payload, still masked: `size` bytes from `offset` on. `connection->frame_left` says what is still to come.
+// Some of the payload, still masked: `size` bytes from `offset` on. `connection->frame_left` says what is still to
+// come.
 bool mode_payload(struct connection *connection, uint8_t *bytes, size_t size, uint64_t offset);
 
 // A whole control frame, unmasked.

@@ -19,15 +19,18 @@ static void fill_binary(uint8_t *payload, size_t size, unsigned turn) {
 }
 
 static void fill_text(uint8_t *payload, size_t size, unsigned turn) {
-  static const char *const symbols[] = {"BTC-EUR", "ETH-EUR", "SOL-USD", "XRP-USD", "ADA-GBP", "DOT-EUR", "LTC-USD", "XLM-GBP"};
+  static const char *const symbols[] = {"BTC-EUR", "ETH-EUR", "SOL-USD", "XRP-USD",
+                                        "ADA-GBP", "DOT-EUR", "LTC-USD", "XLM-GBP"};
   uint32_t random = 2463534242u + turn;
   size_t at = 0;
   while (at < size) {
     for (int i = 0; i < 4; i++) random ^= random << 13, random ^= random >> 17, random ^= random << 5;  // xorshift32
     char record[160];
-    int length = snprintf(record, sizeof record, "{\"type\":\"trade\",\"symbol\":\"%s\",\"price\":%u.%02u,\"quantity\":%u.%u,\"side\":\"%s\"},\n",
-                          symbols[random & 7], 20000 + (random >> 3) % 5000, (random >> 9) % 100, (random >> 15) % 50,
-                          (random >> 21) % 10, random >> 31 ? "buy" : "sell");
+    int length =
+        snprintf(record, sizeof record,
+                 "{\"type\":\"trade\",\"symbol\":\"%s\",\"price\":%u.%02u,\"quantity\":%u.%u,\"side\":\"%s\"},\n",
+                 symbols[random & 7], 20000 + (random >> 3) % 5000, (random >> 9) % 100, (random >> 15) % 50,
+                 (random >> 21) % 10, random >> 31 ? "buy" : "sell");
     size_t part = size - at < (size_t)length ? size - at : (size_t)length;
     memcpy(payload + at, record, part);
     at += part;

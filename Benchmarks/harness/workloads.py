@@ -110,10 +110,10 @@ WORKLOADS = [
     Workload("cycles", "Connect and close", "cycles", CYCLES, quick=True, first_count=100, maximum_count=4000),
     Workload(
         "idle",
-        "Resident memory of an idle connection (2,000 of them)",
+        "Resident memory of an idle connection (1,000 of them)",
         "idle",
         MEMORY,
-        fixed_count=2000,
+        fixed_count=1000,
         rounds=2,
         extra=("threads_open",),
     ),

@@ -5,13 +5,9 @@
 //   idle                                --api async
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
-#include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -20,6 +16,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "run.hpp"
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -30,64 +28,7 @@ using Stream = websocket::stream<tcp::socket>;
 
 namespace {
 
-struct Options {
-  std::string workload, port, api = "async", kind = "binary";
-  std::uint64_t size = 16, count = 1000, warmup = 0;
-} options;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-long status_number(const std::string &name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind(name + ":", 0) == 0) return std::stol(line.substr(name.size() + 1));
-  }
-  return 0;
-}
-
-struct Run {
-  std::uint64_t messages = 0, bytes = 0;
-  std::uint32_t checksum = 0;
-  double begin = now(), seconds = 0;
-  std::vector<double> samples;
-  double kib_per_connection = -1;
-  long threads_open = 0;
-
-  void stop() { seconds = now() - begin; }
-
-  // Looks at a message where it is; text is made a string first.
-  void take(const beast::flat_buffer &buffer, bool text) {
-    auto data = buffer.cdata();
-    messages++;
-    bytes += data.size();
-    unsigned char last;
-    if (text) {
-      std::string string(static_cast<const char *>(data.data()), data.size());
-      last = static_cast<unsigned char>(string.back());
-    } else {
-      last = static_cast<const unsigned char *>(data.data())[data.size() - 1];
-    }
-    checksum = checksum * 31 + last;
-  }
-
-  void take_report(const beast::flat_buffer &buffer) {
-    stop();
-    unsigned long long messages_seen, bytes_seen;
-    auto text = beast::buffers_to_string(buffer.cdata());
-    if (std::sscanf(text.c_str(), "{\"messages\":%llu,\"bytes\":%llu,\"checksum\":%u}", &messages_seen, &bytes_seen, &checksum) != 3)
-      throw std::runtime_error("the sink's report: " + text);
-    messages = messages_seen;
-    bytes = bytes_seen;
-  }
-
-  double percentile(double share) {
-    std::sort(samples.begin(), samples.end());
-    auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(samples.size())));
-    return samples[rank ? rank - 1 : 0] * 1e6;
-  }
-};
+Options options;
 
 // MARK: Connecting
 
@@ -121,9 +62,13 @@ std::unique_ptr<Stream> open(asio::io_context &context, const std::string &targe
   return stream;
 }
 
-void close(Stream &stream) { stream.close(websocket::close_code::normal); }
+void close(Stream &stream) {
+  stream.close(websocket::close_code::normal);
+}
 
-std::string payload() { return std::string(options.size - 1, 'x') + "a"; }
+std::string payload() {
+  return std::string(options.size - 1, 'x') + "a";
+}
 
 void check_echo(const beast::flat_buffer &buffer, const std::string &message) {
   auto data = buffer.cdata();
@@ -434,12 +379,15 @@ int main(int argc, char **argv) try {
   bool own_warmup = options.workload.rfind("echo", 0) == 0 || options.workload == "idle";
   if (options.warmup && !own_warmup) run_workload(options.warmup);
   Run run = run_workload(options.count);
-  std::printf("{\"peer\":\"beast\",\"api\":\"%s\",\"workload\":\"%s\",\"version\":\"Boost %s\",\"messages\":%llu,\"bytes\":%llu,\"seconds\":%.6f,",
-              options.api.c_str(), options.workload.c_str(), BOOST_LIB_VERSION, static_cast<unsigned long long>(run.messages),
-              static_cast<unsigned long long>(run.bytes), run.seconds);
+  std::printf(
+      "{\"peer\":\"beast\",\"api\":\"%s\",\"workload\":\"%s\",\"version\":\"Boost "
+      "%s\",\"messages\":%llu,\"bytes\":%llu,\"seconds\":%.6f,",
+      options.api.c_str(), options.workload.c_str(), BOOST_LIB_VERSION, static_cast<unsigned long long>(run.messages),
+      static_cast<unsigned long long>(run.bytes), run.seconds);
   if (run.checksum) std::printf("\"checksum\":%u,", run.checksum);
   if (!run.samples.empty())
-    std::printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", run.percentile(0.5), run.percentile(0.99), run.percentile(0.999));
+    std::printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", run.percentile(0.5), run.percentile(0.99),
+                run.percentile(0.999));
   if (run.kib_per_connection >= 0)
     std::printf("\"kib_per_connection\":%.2f,\"threads_open\":%ld,", run.kib_per_connection, run.threads_open);
   std::printf("\"resident_kib\":%ld,\"threads\":%ld}\n", status_number("VmRSS"), status_number("Threads"));

@@ -1,5 +1,5 @@
-// libwebsockets: one context, one service thread, one protocol callback. Writes as many messages in one writable callback
-// as the socket takes, and receives into a buffer large enough for a whole read.
+// libwebsockets: one context, one service thread, one protocol callback. Writes as many messages in one writable
+// callback as the socket takes, and receives into a buffer large enough for a whole read.
 //
 //   hose, deflate, send, echo, echo-blocking, cycles, idle   --api callback
 #include <libwebsockets.h>
@@ -26,11 +26,11 @@ static struct {
 static struct {
   struct lws_context *context;
   struct lws *wsi;
-  uint64_t target;       // messages of this run
+  uint64_t target;  // messages of this run
   uint64_t messages, bytes;
   uint32_t checksum;
   double begin, seconds;
-  uint8_t *out;          // LWS_PRE bytes of room, and then a message
+  uint8_t *out;  // LWS_PRE bytes of room, and then a message
   uint64_t left_to_send;
   double *samples, sent_at;
   uint64_t round_trips;
@@ -38,7 +38,7 @@ static struct {
   bool established, closing, closed, done;
   char report[160];
   size_t report_size;
-  char *text;            // the message that is being put together, if it is text
+  char *text;  // the message that is being put together, if it is text
   size_t text_size;
   // For the blocking caller.
   atomic_bool requested, stop;
@@ -69,7 +69,9 @@ static long status_number(const char *name) {
   return value;
 }
 
-static bool is(const char *workload) { return strcmp(options.workload, workload) == 0; }
+static bool is(const char *workload) {
+  return strcmp(options.workload, workload) == 0;
+}
 
 // MARK: What arrives
 
@@ -264,9 +266,11 @@ static void close_connection(void) {
 static void transfer(uint64_t count) {
   char path[160] = "/sink";
   if (is("hose")) {
-    snprintf(path, sizeof path, "/hose?size=%zu&count=%llu&kind=%s", options.size, (unsigned long long)count, options.kind);
+    snprintf(path, sizeof path, "/hose?size=%zu&count=%llu&kind=%s", options.size, (unsigned long long)count,
+             options.kind);
   } else if (is("deflate")) {
-    snprintf(path, sizeof path, "/hose?size=%zu&count=%llu&kind=text&deflate=1", options.size, (unsigned long long)count);
+    snprintf(path, sizeof path, "/hose?size=%zu&count=%llu&kind=text&deflate=1", options.size,
+             (unsigned long long)count);
   }
   if (is("deflate") || strcmp(options.kind, "text") == 0) run.text = malloc(options.size + 1);
   run.target = run.left_to_send = count;
@@ -374,14 +378,19 @@ int main(int argc, char **argv) {
   } else {
     fail("unknown workload");
   }
-  printf("{\"peer\":\"libwebsockets\",\"api\":\"callback\",\"workload\":\"%s\",\"version\":\"%s\",\"messages\":%llu,\"bytes\":%llu,\"seconds\":%.6f,",
-         options.workload, LWS_LIBRARY_VERSION, (unsigned long long)run.messages, (unsigned long long)run.bytes, run.seconds);
+  printf(
+      "{\"peer\":\"libwebsockets\",\"api\":\"callback\",\"workload\":\"%s\",\"version\":\"%s\",\"messages\":%llu,"
+      "\"bytes\":%llu,\"seconds\":%.6f,",
+      options.workload, LWS_LIBRARY_VERSION, (unsigned long long)run.messages, (unsigned long long)run.bytes,
+      run.seconds);
   if (run.checksum) printf("\"checksum\":%u,", run.checksum);
   if (run.samples) {
     qsort(run.samples, options.count, sizeof *run.samples, compare);
     printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", percentile(500), percentile(990), percentile(999));
   }
-  if (growth >= 0) printf("\"kib_per_connection\":%.2f,\"threads_open\":%ld,", (double)growth / (double)options.count, status_number("Threads"));
+  if (growth >= 0)
+    printf("\"kib_per_connection\":%.2f,\"threads_open\":%ld,", (double)growth / (double)options.count,
+           status_number("Threads"));
   printf("\"resident_kib\":%ld,\"threads\":%ld}\n", status_number("VmRSS"), status_number("Threads"));
   fflush(stdout);
   _exit(0);  // the context is not torn down: with idle connections that would take longer than the run

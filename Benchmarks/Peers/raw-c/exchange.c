@@ -50,7 +50,8 @@ static struct result send_all(const struct options *options, uint64_t count, boo
   char text[160];
   unsigned long long messages, bytes;
   snprintf(text, sizeof text, "%.*s", (int)size, report);
-  if (sscanf(text, "{\"messages\":%llu,\"bytes\":%llu,\"checksum\":%u}", &messages, &bytes, &result.checksum) != 3) fail("the sink's report");
+  if (sscanf(text, "{\"messages\":%llu,\"bytes\":%llu,\"checksum\":%u}", &messages, &bytes, &result.checksum) != 3)
+    fail("the sink's report");
   result.messages = messages;
   result.bytes = bytes;
   wire_close(&wire);

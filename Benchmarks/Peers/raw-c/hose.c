@@ -126,15 +126,17 @@ static void free_batches(struct batch *batch) {
 // MARK: Reading
 
 struct reader {
-  uint64_t left;     // payload bytes of the current message that are still to come
+  uint64_t left;  // payload bytes of the current message that are still to come
   uint64_t length;
-  uint8_t *copy;     // the current message, if it is copied
+  uint8_t *copy;  // the current message, if it is copied
   struct batch *batch;
   struct result *result;
 };
 
-// Takes payload bytes of the current message: `api` is a constant wherever this is called, so each gets a loop of its own.
-static inline __attribute__((always_inline)) void take(struct reader *reader, const uint8_t *bytes, size_t size, enum api api) {
+// Takes payload bytes of the current message: `api` is a constant wherever this is called, so each gets a loop of its
+// own.
+static inline __attribute__((always_inline)) void take(struct reader *reader, const uint8_t *bytes, size_t size,
+                                                       enum api api) {
   uint64_t offset = reader->length - reader->left;
   reader->left -= size;
   bool ends = reader->left == 0;
@@ -156,7 +158,8 @@ static inline __attribute__((always_inline)) void take(struct reader *reader, co
   }
 }
 
-static inline __attribute__((always_inline)) void read_messages(struct wire *wire, uint64_t count, struct queue *queue, struct reader *reader, enum api api) {
+static inline __attribute__((always_inline)) void read_messages(struct wire *wire, uint64_t count, struct queue *queue,
+                                                                struct reader *reader, enum api api) {
   struct result *result = reader->result;
   for (;;) {
     const uint8_t *at = wire->input, *end = at + wire->size;
@@ -184,7 +187,8 @@ static inline __attribute__((always_inline)) void read_messages(struct wire *wir
 static struct result read_hose(const struct options *options, uint64_t count) {
   static struct wire wire;
   char target[160];
-  snprintf(target, sizeof target, "/hose?size=%llu&count=%llu&kind=%s", (unsigned long long)options->size, (unsigned long long)count, options->kind);
+  snprintf(target, sizeof target, "/hose?size=%llu&count=%llu&kind=%s", (unsigned long long)options->size,
+           (unsigned long long)count, options->kind);
   wire_open(&wire, options->port, target, "");
 
   struct result result = {0};
@@ -209,7 +213,7 @@ static struct result read_hose(const struct options *options, uint64_t count) {
   } else {
     fail("hose: --api count, copy or handover");
   }
-  if (!result.seconds) result.seconds = seconds_now() - start;
+  if (result.seconds == 0) result.seconds = seconds_now() - start;
   wire_close(&wire);
   return result;
 }

@@ -1,5 +1,5 @@
-// What zlib alone needs to inflate the compressed fire-hose: its 16 messages are fetched once, and then inflated over and
-// over, in memory, with nothing read and nothing parsed.
+// What zlib alone needs to inflate the compressed fire-hose: its 16 messages are fetched once, and then inflated over
+// and over, in memory, with nothing read and nothing parsed.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,8 @@ struct compressed {
 static void fetch(const struct options *options, struct compressed messages[MARKERS]) {
   static struct wire wire;
   char target[160];
-  snprintf(target, sizeof target, "/hose?size=%llu&count=%d&kind=text&deflate=1", (unsigned long long)options->size, MARKERS);
+  snprintf(target, sizeof target, "/hose?size=%llu&count=%d&kind=text&deflate=1", (unsigned long long)options->size,
+           MARKERS);
   wire_open(&wire, options->port, target, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
   for (int i = 0; i < MARKERS; i++) {
     uint64_t length;

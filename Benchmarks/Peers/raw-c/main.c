@@ -59,7 +59,8 @@ static long status_number(const char *name) {
 }
 
 static struct options read_options(int argc, char **argv) {
-  struct options options = {.workload = argc > 1 ? argv[1] : "", .api = "loop", .kind = "binary", .size = 16, .count = 1000};
+  struct options options = {
+      .workload = argc > 1 ? argv[1] : "", .api = "loop", .kind = "binary", .size = 16, .count = 1000};
   for (int i = 2; i + 1 < argc; i += 2) {
     const char *name = argv[i], *value = argv[i + 1];
     if (strcmp(name, "--url") == 0) {
@@ -98,10 +99,14 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
     if (strcmp(workloads[i].name, options.workload) != 0) continue;
     struct result result = workloads[i].run(&options);
-    printf("{\"peer\":\"raw-c\",\"api\":\"%s\",\"workload\":\"%s\",\"version\":\"%s\",\"messages\":%llu,\"bytes\":%llu,\"seconds\":%.6f,",
-           options.api, options.workload, "C11, " __VERSION__, (unsigned long long)result.messages, (unsigned long long)result.bytes, result.seconds);
+    printf(
+        "{\"peer\":\"raw-c\",\"api\":\"%s\",\"workload\":\"%s\",\"version\":\"%s\",\"messages\":%llu,\"bytes\":%llu,"
+        "\"seconds\":%.6f,",
+        options.api, options.workload, "C11, " __VERSION__, (unsigned long long)result.messages,
+        (unsigned long long)result.bytes, result.seconds);
     if (result.checksum) printf("\"checksum\":%u,", result.checksum);
-    if (result.p50 > 0) printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", result.p50, result.p99, result.p999);
+    if (result.p50 > 0)
+      printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", result.p50, result.p99, result.p999);
     printf("\"resident_kib\":%ld,\"threads\":%ld}\n", status_number("VmRSS"), status_number("Threads"));
     return 0;
   }

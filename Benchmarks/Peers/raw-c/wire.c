@@ -129,7 +129,8 @@ static void connect_to(struct wire *wire, uint16_t port) {
   if (wire->fd < 0 || wire->epoll < 0 || epoll_ctl(wire->epoll, EPOLL_CTL_ADD, wire->fd, &event) < 0) fail("socket");
   int on = 1;
   setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (connect(wire->fd, (struct sockaddr *)&address, sizeof address) == 0) return;
   if (errno != EINPROGRESS) fail("connect");
   wait_for(wire, EPOLLOUT);
@@ -159,7 +160,8 @@ void wire_open(struct wire *wire, uint16_t port, const char *target, const char 
     if (!wire_read(wire, true)) fail("the server ended the handshake");
   } while (!(end = memmem(wire->input, wire->size, "\r\n\r\n", 4)));
   size_t response = (size_t)(end - wire->input) + 4;
-  if (memcmp(wire->input, "HTTP/1.1 101", 12) != 0 || !memmem(wire->input, response, accept, 28)) fail("the server refused");
+  if (memcmp(wire->input, "HTTP/1.1 101", 12) != 0 || !memmem(wire->input, response, accept, 28))
+    fail("the server refused");
   wire->size -= response;
   memmove(wire->input, wire->input + response, wire->size);
 }
@@ -173,14 +175,17 @@ void wire_close(struct wire *wire) {
   wire_drop(wire);
 }
 
-void wire_drop(struct wire *wire) { close(wire->fd); }
+void wire_drop(struct wire *wire) {
+  close(wire->fd);
+}
 
 // MARK: Gates
 
 enum { GATE_SHUT, GATE_OPEN, GATE_AWAITED };
 
 void gate_open(struct gate *gate) {
-  if (atomic_exchange(&gate->state, GATE_OPEN) == GATE_AWAITED) syscall(SYS_futex, &gate->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  if (atomic_exchange(&gate->state, GATE_OPEN) == GATE_AWAITED)
+    syscall(SYS_futex, &gate->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void gate_wait(struct gate *gate) {
