@@ -43,7 +43,8 @@ let package = Package(
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"], swiftSettings: strict),
+      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(

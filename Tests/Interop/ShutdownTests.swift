@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Shutting down against a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Shutting down against a real server` {
   /// The other tests share the machine: the best of so many attempts counts.
   private static let attempts = 10
 
