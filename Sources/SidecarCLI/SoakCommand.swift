@@ -5,7 +5,8 @@ enum SoakCommand {
   private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to go on. Default: 30.")
   private static let cycles = Option.value("cycles", "n", "NUMBER", "Instead: how many cycles to run.")
   private static let only = Option.value(
-    "only", "o", "NUMBER", "Instead: the one cycle of this number, to see it fail\nagain; with --seed. Shows the shutdown's report.")
+    "only", "o", "NUMBER",
+    "Instead: the one cycle of this number, to see it fail\nagain; with --seed. Shows the shutdown's report.")
   private static let seed = Option.value(
     "seed", "r", "NUMBER", "The seed of all random choices. Default: a random one,\nwhich is shown.")
   private static let parallel = Option.value("parallel", "j", "NUMBER", "How many cycles run at once. Default: 8.")
