@@ -54,6 +54,9 @@ final class Outbox: Sendable {
     /// Bytes in `queue`, in `returned` and in the hands of whoever has the turn.
     var unwritten = 0
     var waiters: [Completion<Void>] = []
+    /// The Pong that answers the latest Ping. Framed when it can be written, so that a peer that sends Pings and does
+    /// not read is owed one Pong and not one for each (RFC 6455 §5.5.3).
+    var pong: WebSocketPayload?
     var maskKeys = MaskKeySource()
     var lastTurn = ContinuousClock.now
     /// Makes the sidecar thread call `takeTurn` soon.
@@ -174,7 +177,7 @@ final class Outbox: Sendable {
         return state.requestFlush
       }
       state.unwritten = state.queue.count + mine.count
-      if mine.isEmpty, state.queue.isEmpty {
+      if mine.isEmpty, state.queue.isEmpty, state.pong == nil {
         state.turn = .nobody
         swap(&mine, &state.queue)
         return nil
@@ -220,6 +223,7 @@ final class Outbox: Sendable {
       if case .ended = state.phase {} else { state.phase = .ended(error) }
       swap(&dropped, &state.queue)
       state.returned.removeAll(keepingCapacityUpTo: 0)
+      state.pong = nil
       state.unwritten = 0
       waiters = Outbox.takeWaiters(&state)
       return state.turn != .sender
@@ -287,11 +291,28 @@ final class Outbox: Sendable {
     }
   }
 
+  /// Answers a Ping, in place of an earlier one whose Pong has not been framed yet; the caller flushes.
+  func sendPong(_ payload: WebSocketPayload) {
+    state.withLock { state in
+      switch state.phase {
+      case .open, .refusing: state.pong = payload
+      case .notOpen, .closeQueued, .ended: break
+      }
+    }
+  }
+
+  private static func framePong(_ state: inout State) {
+    guard let pong = state.pong else { return }
+    state.pong = nil
+    pong.withUnsafeBytes { append(.pong, $0, to: &state) }
+  }
+
   /// Queues the Close frame; every send after it fails.
   func sendClose(_ payload: UnsafeRawBufferPointer, refusingWith error: WebSocketError) {
     refuse(error)
     state.withLock { state in
       guard case .refusing(let error) = state.phase else { return }
+      Outbox.framePong(&state)
       Outbox.append(.connectionClose, payload, to: &state)
       state.phase = .closeQueued(error)
     }
@@ -304,11 +325,13 @@ final class Outbox: Sendable {
       guard state.turn != .sender else { return false }
       if !state.returned.isEmpty {
         swap(&buffer, &state.returned)
-      } else if !state.queue.isEmpty {
-        swap(&buffer, &state.queue)
       } else {
-        state.turn = .nobody
-        return false
+        Outbox.framePong(&state)
+        guard !state.queue.isEmpty else {
+          state.turn = .nobody
+          return false
+        }
+        swap(&buffer, &state.queue)
       }
       state.turn = .sidecar
       return true
