@@ -5,7 +5,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite struct `Lifecycle of a server` {
+@Suite(.offThePool) struct `Lifecycle of a server` {
   @Test func `after the stop no thread and no descriptor is left`() throws {
     func cycle() throws {
       let server = try TestServer(behaviors: [.echo, .script([.open, .stall]), .acceptOnly, .fireHose(message: "x")])

@@ -2,7 +2,7 @@ import Glibc
 import SidecarTesting
 import Testing
 
-@Suite struct `Scripts` {
+@Suite(.offThePool) struct `Scripts` {
   /// Starts a server with a script and opens a connection to it, request and answer.
   private func open(
     _ steps: [TestServer.Step], options: TestServer.Options = .init()
