@@ -27,8 +27,9 @@ struct DemoFeed: Sendable {
 
   init() {
     let texts = (0..<DemoFeed.messagesPerRound).map { number in
-      let text = #"{"sequence":\#("\(number)".aligned(to: 4)),"symbol":"SIDE","price":\#(100 + number % 7).\#(10 + number % 90),"note":""#
-      return text.padded(to: DemoFeed.messageSize - 2).replacingSpacesAtEnd(with: ".") + #""}"#
+      let sequence = "\(number)".aligned(to: 4)
+      let text = #"{"sequence":\#(sequence),"symbol":"SIDE","price":\#(100 + number % 7).\#(10 + number % 90),"note":""#
+      return text + String(repeating: ".", count: DemoFeed.messageSize - 2 - text.count) + #""}"#
     }
     messages = texts.map { .text($0) }
     round = texts.flatMap { RawFrame(opcode: 1, payload: $0.utf8).bytes }
@@ -68,12 +69,5 @@ struct DemoStream {
     count += 1
     due = due + 1 == feed.messages.count ? 0 : due + 1
     return true
-  }
-}
-
-extension String {
-  fileprivate func replacingSpacesAtEnd(with character: Character) -> String {
-    let end = lastIndex { $0 != " " }.map { index(after: $0) } ?? startIndex
-    return self[..<end] + String(repeating: character, count: distance(from: end, to: endIndex))
   }
 }

@@ -77,7 +77,9 @@ struct CommandSyntax: Sendable {
     }
     table.append(option())
     // The colon in front makes a missing value a result of its own, and keeps the function from printing.
-    let letters = ":" + known.map { option in option.letter.map { "\($0)\(option.value == nil ? "" : ":")" } ?? "" }.joined()
+    let letters = known.reduce(":") { letters, option in
+      option.letter.map { "\(letters)\($0)\(option.value == nil ? "" : ":")" } ?? letters
+    }
 
     var found = Arguments()
     opterr = 0
@@ -125,7 +127,8 @@ struct Arguments: Sendable {
   ) throws(UsageError) -> Number? {
     guard let text = self[option] else { return nil }
     guard let number = Number(text), range.contains(number) else {
-      throw UsageError("--\(option.name) takes a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
+      let limits = "from \(range.lowerBound) to \(range.upperBound)"
+      throw UsageError("--\(option.name) takes a whole number \(limits), not '\(text)'")
     }
     return number
   }

@@ -141,9 +141,9 @@ struct MessageAssembler: ~Copyable {
     // What came before a failure is judged before it, so that the verdict does not depend on how the data was cut.
     let added = storage.bytes[before..<min(storage.count, limit)]
     try validate(UnsafeRawBufferPointer(rebasing: added), offset: before)
-    if let failure { throw failure }
     // RFC 6455 §10.4: whatever the data would go on to, it has produced one byte too many at most.
     if storage.count > limit { throw messageTooLarge }
+    if let failure { throw failure }
   }
 
   /// RFC 6455 §8.1: text that is not UTF-8 fails the connection; at its first such byte, whatever is still to come.

@@ -144,6 +144,10 @@ extension ConformanceCase {
         "a compressed message whose frame is too large", limits: .init(maximumMessageSize: 100), deflate: agreed,
         frame(finBinary, compressed(noise(101)))),
       ConformanceCase(
+        "a compressed message over the limit in front of corrupt data",
+        limits: .init(maximumMessageSize: 4, maximumFrameSize: 100), deflate: agreed,
+        frame(finBinary, [0x00, 0x05, 0x00, 0xFA, 0xFF] + utf8("Hello") + [0x06])),
+      ConformanceCase(
         "a compressed empty message where none fits", limits: .init(maximumMessageSize: 0, maximumFrameSize: 1),
         deflate: agreed, frame(finBinary, [0x00])),
     ]

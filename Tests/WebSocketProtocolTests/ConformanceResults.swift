@@ -679,6 +679,9 @@ let conformanceResults = #"""
   a compressed message whose frame is too large
     violation 1009 RFC 6455 §10.4 frame of 107 bytes, the limit is 100
     discards
+  a compressed message over the limit in front of corrupt data
+    violation 1009 RFC 6455 §10.4 message larger than the limit of 4 bytes
+    discards
   a compressed empty message where none fits
     binary empty
   """#
