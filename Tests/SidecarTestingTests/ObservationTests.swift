@@ -4,7 +4,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite(.census) struct `Observations` {
+@Suite(.census, .offThePool) struct `Observations` {
   @Test func `the opening request is there with its target, headers and offers`() async throws {
     var configuration = WebSocketConfiguration()
     configuration.headers = [("X-Token", "secret")]
