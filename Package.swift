@@ -38,6 +38,10 @@ let package = Package(
     .executableTarget(
       name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
+    // A user of the public API that measures it. Its peers are beside it in Benchmarks.
+    .executableTarget(
+      name: "sidecar-bench", dependencies: ["Sidecar"], path: "Benchmarks/Sidecar", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(

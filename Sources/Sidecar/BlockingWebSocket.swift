@@ -1,4 +1,4 @@
-internal import SidecarExecutor
+public import SidecarExecutor
 public import WebSocketProtocol
 
 /// A WebSocket connection for code without `async`.
@@ -22,13 +22,15 @@ public final class BlockingWebSocket: Sendable {
 
   private var places: WaitingPlaces { sidecar.places }
 
-  /// Connects, and returns when the connection is open.
+  /// Connects, and returns when the connection is open; with `sharedThread`, on that thread instead of one of its own.
   ///
   /// Throws what ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws; nothing is left behind then.
   @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:on:handler:)")
-  public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
+  public init(
+    _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil
+  ) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
-    sidecar = try WebSocketSidecar(url, configuration: configuration)
+    sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread)
     if case .failure(let error) = sidecar.places.opened.wait(until: .never) {
       BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
       throw error

@@ -103,7 +103,7 @@ extension Connection: ReadinessHandler {
   private func act(on control: ControlEvents) {
     for pong in control.pongs { places.pings.receive(pong) }
     if let ping = control.ping {
-      ping.withUnsafeBytes { places.outbox.sendControl(.pong, $0) }
+      places.outbox.sendPong(ping)
       flush()
     }
     if let (code, reason) = control.close { perform(closing.receiveClose(code, reason: reason)) }

@@ -30,6 +30,8 @@ final class Outbox: Sendable {
 
   private enum Phase {
     case notOpen
+    /// Closing has begun before the connection is open, which it may still become: its Close frame has to go out then.
+    case refusingUnopened(WebSocketError)
     case open
     /// Closing has begun: no new messages, but control frames still go out.
     case refusing(WebSocketError)
@@ -52,6 +54,9 @@ final class Outbox: Sendable {
     /// Bytes in `queue`, in `returned` and in the hands of whoever has the turn.
     var unwritten = 0
     var waiters: [Completion<Void>] = []
+    /// The Pong that answers the latest Ping. Framed when it can be written, so that a peer that sends Pings and does
+    /// not read is owed one Pong and not one for each (RFC 6455 §5.5.3).
+    var pong: WebSocketPayload?
     var maskKeys = MaskKeySource()
     var lastTurn = ContinuousClock.now
     /// Makes the sidecar thread call `takeTurn` soon.
@@ -107,7 +112,8 @@ final class Outbox: Sendable {
   private func refusal(_ state: inout State, orWait waiter: Completion<Void>?) -> Admission? {
     switch state.phase {
     case .notOpen: return .notOpen
-    case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
+    case .refusingUnopened(let error), .refusing(let error), .closeQueued(let error), .ended(let error):
+      return .failed(error)
     case .open:
       guard state.unwritten >= highWatermark else { return nil }
       if let waiter { state.waiters.append(waiter) }
@@ -171,7 +177,7 @@ final class Outbox: Sendable {
         return state.requestFlush
       }
       state.unwritten = state.queue.count + mine.count
-      if mine.isEmpty, state.queue.isEmpty {
+      if mine.isEmpty, state.queue.isEmpty, state.pong == nil {
         state.turn = .nobody
         swap(&mine, &state.queue)
         return nil
@@ -196,9 +202,9 @@ final class Outbox: Sendable {
   func refuse(_ error: WebSocketError) {
     let waiters = state.withLock { state in
       switch state.phase {
-      case .notOpen: state.phase = .ended(error)
+      case .notOpen: state.phase = .refusingUnopened(error)
       case .open: state.phase = .refusing(error)
-      case .refusing, .closeQueued, .ended: break
+      case .refusingUnopened, .refusing, .closeQueued, .ended: break
       }
       return Outbox.takeWaiters(&state)
     }
@@ -217,6 +223,7 @@ final class Outbox: Sendable {
       if case .ended = state.phase {} else { state.phase = .ended(error) }
       swap(&dropped, &state.queue)
       state.returned.removeAll(keepingCapacityUpTo: 0)
+      state.pong = nil
       state.unwritten = 0
       waiters = Outbox.takeWaiters(&state)
       return state.turn != .sender
@@ -255,7 +262,11 @@ final class Outbox: Sendable {
     state.withLock { state in
       state.socket = socket
       state.requestFlush = requestFlush
-      if case .notOpen = state.phase { state.phase = .open }
+      switch state.phase {
+      case .notOpen: state.phase = .open
+      case .refusingUnopened(let error): state.phase = .refusing(error)
+      case .open, .refusing, .closeQueued, .ended: break
+      }
     }
   }
 
@@ -275,9 +286,25 @@ final class Outbox: Sendable {
     state.withLock { state in
       switch state.phase {
       case .open, .refusing: Outbox.append(opcode, payload, to: &state)
+      case .notOpen, .refusingUnopened, .closeQueued, .ended: break
+      }
+    }
+  }
+
+  /// Answers a Ping, in place of an earlier one whose Pong has not been framed yet; the caller flushes.
+  func sendPong(_ payload: WebSocketPayload) {
+    state.withLock { state in
+      switch state.phase {
+      case .open, .refusing: state.pong = payload
       case .notOpen, .closeQueued, .ended: break
       }
     }
+  }
+
+  private static func framePong(_ state: inout State) {
+    guard let pong = state.pong else { return }
+    state.pong = nil
+    pong.withUnsafeBytes { append(.pong, $0, to: &state) }
   }
 
   /// Queues the Close frame; every send after it fails.
@@ -285,6 +312,7 @@ final class Outbox: Sendable {
     refuse(error)
     state.withLock { state in
       guard case .refusing(let error) = state.phase else { return }
+      Outbox.framePong(&state)
       Outbox.append(.connectionClose, payload, to: &state)
       state.phase = .closeQueued(error)
     }
@@ -297,11 +325,13 @@ final class Outbox: Sendable {
       guard state.turn != .sender else { return false }
       if !state.returned.isEmpty {
         swap(&buffer, &state.returned)
-      } else if !state.queue.isEmpty {
-        swap(&buffer, &state.queue)
       } else {
-        state.turn = .nobody
-        return false
+        Outbox.framePong(&state)
+        guard !state.queue.isEmpty else {
+          state.turn = .nobody
+          return false
+        }
+        swap(&buffer, &state.queue)
       }
       state.turn = .sidecar
       return true

@@ -86,7 +86,7 @@ final class ShutdownCoordinator: Sendable {
     }
   }
 
-  private func wake(at instant: ContinuousClock.Instant) {
+  func wake(at instant: ContinuousClock.Instant) {
     let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
     let obsolete = state.withLock { state in
       // Several threads carry out what they were told: another one may have announced the end in the meantime. Nobody

@@ -9,6 +9,7 @@ struct Command {
     Subcommand(syntax: ServeCommand.syntax, run: ServeCommand.run),
     Subcommand(syntax: DemoCommand.syntax, run: DemoCommand.run),
     Subcommand(syntax: SoakCommand.syntax, run: SoakCommand.run),
+    Subcommand(syntax: ConformanceCommand.syntax, run: ConformanceCommand.run),
   ]
 
   static func main() {

@@ -22,6 +22,7 @@ enum ConnectCommand {
   private static let raw = Option.flag("raw", "r", "Show text as it comes, control characters and all.")
   private static let maximumSize = Option.value(
     "max-message-size", "m", "BYTES", "Accept messages up to this size. Default: 16777216.")
+  private static let compress = Option.flag("compress", "z", "Offer compression of messages (permessage-deflate).")
   private static let verbose = Option.flag("verbose", "v", "Tell what happens to the connection, on stderr.")
 
   static let syntax = CommandSyntax(
@@ -41,7 +42,8 @@ enum ConnectCommand {
       order, and 1 if anything went wrong, which is then said on stderr.
       """,
     options: [
-      header, subprotocol, binary, binaryOutput, raw, linger, keepOpen, timeout, shutdownWithin, maximumSize, verbose,
+      header, subprotocol, binary, binaryOutput, raw, linger, keepOpen, timeout, shutdownWithin, maximumSize, compress,
+      verbose,
     ])
 
   static func run(_ arguments: Arguments) async throws -> ExitCode {
@@ -70,6 +72,7 @@ enum ConnectCommand {
       settings.configuration.connectTimeout = time
       settings.configuration.handshakeTimeout = time
     }
+    if arguments.has(compress) { settings.configuration.compression = WebSocketCompression() }
     if let size = try arguments.number(maximumSize, in: 1...Int(UInt32.max)) {
       settings.configuration.maximumMessageSize = size
     }

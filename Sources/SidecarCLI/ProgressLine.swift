@@ -48,3 +48,11 @@ final class ProgressLine: Sendable {
     if wasVisible, terminal.isInteractive { terminal.write("\r\u{1B}[K") }
   }
 }
+
+extension ProgressLine {
+  /// A bar such as `[#######-------]`.
+  static func bar(_ done: Int, of total: Int, width: Int = 24) -> String {
+    let filled = total > 0 ? min(width, done * width / total) : width
+    return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled) + "]"
+  }
+}

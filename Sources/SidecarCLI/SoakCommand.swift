@@ -5,7 +5,8 @@ enum SoakCommand {
   private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to go on. Default: 30.")
   private static let cycles = Option.value("cycles", "n", "NUMBER", "Instead: how many cycles to run.")
   private static let only = Option.value(
-    "only", "o", "NUMBER", "Instead: the one cycle of this number, to see it fail\nagain; with --seed.")
+    "only", "o", "NUMBER",
+    "Instead: the one cycle of this number, to see it fail\nagain; with --seed. Shows the shutdown's report.")
   private static let seed = Option.value(
     "seed", "r", "NUMBER", "The seed of all random choices. Default: a random one,\nwhich is shown.")
   private static let parallel = Option.value("parallel", "j", "NUMBER", "How many cycles run at once. Default: 8.")
@@ -40,6 +41,7 @@ enum SoakCommand {
     settings.seed = try arguments.number(seed, in: 0...UInt64.max) ?? UInt64.random(in: 0..<1_000_000_000)
     if let number = try arguments.number(only, in: 0...Int(Int32.max)) {
       settings.numbers = number..<number + 1
+      settings.showsReports = true
       Terminal.output.write("cycle \(number): \(SoakPlan(seed: settings.seed, number: number))\n")
     } else if let count = try arguments.number(cycles, in: 1...Int(Int32.max)) {
       settings.numbers = 0..<count

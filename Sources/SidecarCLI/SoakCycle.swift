@@ -8,7 +8,9 @@ struct SoakCycle: Sendable {
     var failures: [String] = []
     /// How much longer than its bound the shutdown took; nil without one.
     var excess: Duration?
-    var wasClean = true
+    var reports: [ShutdownReport] = []
+
+    var wasClean: Bool { reports.allSatisfy(\.isClean) }
   }
 
   /// How long calls may take to end after the shutdown that ends them.
@@ -169,7 +171,7 @@ extension SoakCycle.Outcome {
   mutating func judge(_ report: ShutdownReport, took time: Duration, _ bound: Duration, _ slack: Duration) {
     let excess = time - bound
     self.excess = max(self.excess ?? excess, excess)
-    wasClean = wasClean && report.isClean
+    reports.append(report)
     if excess > slack { failures.append("the shutdown took \(time.readable) instead of \(bound.readable)") }
     // No code of ours holds the thread or ignores cancellation. Without time it may not get to end, which it then does
     // by itself: the next census would see it.
@@ -180,6 +182,6 @@ extension SoakCycle.Outcome {
   mutating func add(_ other: SoakCycle.Outcome) {
     failures += other.failures
     if let excess = other.excess { self.excess = max(self.excess ?? excess, excess) }
-    wasClean = wasClean && other.wasClean
+    reports += other.reports
   }
 }

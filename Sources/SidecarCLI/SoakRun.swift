@@ -18,6 +18,8 @@ final class SoakRun: Sendable {
     var threadsLimit: Int?
     /// How much more memory may be resident than after the warm-up.
     var memoryTolerance = 16 << 20
+    /// Whether the report of every shutdown is shown.
+    var showsReports = false
   }
 
   /// What has been seen so far.
@@ -128,6 +130,9 @@ final class SoakRun: Sendable {
   }
 
   private func record(_ outcome: SoakCycle.Outcome, of plan: SoakPlan) {
+    if settings.showsReports {
+      for report in outcome.reports { Terminal.output.write("\(report)\n") }
+    }
     state.withLock { state in
       state.running[plan.number] = nil
       state.tally.cycles += 1
