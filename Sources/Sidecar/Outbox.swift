@@ -296,7 +296,7 @@ final class Outbox: Sendable {
     state.withLock { state in
       switch state.phase {
       case .open, .refusing: state.pong = payload
-      case .notOpen, .closeQueued, .ended: break
+      case .notOpen, .refusingUnopened, .closeQueued, .ended: break
       }
     }
   }
