@@ -24,7 +24,6 @@ import Testing
     let entered = Completion<Void>()
     let client = try await WebSocketSidecar.connect(to: server.url)
     let waiting = Task { try await client.receive() }
-    let pinging = Task { try await client.ping() }
     let running = Task {
       try await client.run { _ in
         entered.complete(())
@@ -32,6 +31,8 @@ import Testing
       }
     }
     _ = await entered.uncancellableValue()
+    // Not before: it would be answered.
+    let pinging = Task { try await client.ping() }
     let closing = Task { try await client.close(timeout: .seconds(60)) }
 
     let report = await shutDown(client)
