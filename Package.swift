@@ -52,6 +52,9 @@ let package = Package(
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(
+      name: "SidecarCLITests", dependencies: ["Sidecar", "SidecarCLI", "SidecarTesting", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
       exclude: ["Peers", "setup.sh"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
