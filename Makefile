@@ -23,7 +23,7 @@ help: ## Show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing beside Swift: pkg-config, OpenSSL and zlib headers, Python's venv
-	@Scripts/setup
+	@.ci/setup
 
 demo: setup ## Show what the package does
 	swift run -c release sidecar demo
@@ -61,7 +61,7 @@ differential: setup ## Compare with independent parsers for 10 minutes, from a r
 	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
 
 readme: setup ## Compile the Swift code in README.md as a package that depends on this one, and run its commands
-	Scripts/check-readme
+	.ci/check-readme
 
 lint: ## Check the format, and what the formatter's rules ask for
 	swift format lint --strict --parallel --recursive $(SOURCES)

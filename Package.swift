@@ -38,12 +38,17 @@ let package = Package(
     .executableTarget(
       name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
+    // A user of the public API that measures it. Its peers are beside it in Benchmarks.
+    .executableTarget(
+      name: "sidecar-bench", dependencies: ["Sidecar"], path: "Benchmarks/Sidecar", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"], swiftSettings: strict),
+      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -1,4 +1,4 @@
-internal import SidecarExecutor
+public import SidecarExecutor
 public import WebSocketProtocol
 
 /// A WebSocket connection for code without `async`.
@@ -20,15 +20,21 @@ public final class BlockingWebSocket: Sendable {
   /// The sidecar underneath, for code that has both worlds.
   public let sidecar: WebSocketSidecar
 
+  private let inbox: Inbox
+  private let outbox: Outbox
   private var places: WaitingPlaces { sidecar.places }
 
-  /// Connects, and returns when the connection is open.
+  /// Connects, and returns when the connection is open; with `sharedThread`, on that thread instead of one of its own.
   ///
   /// Throws what ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws; nothing is left behind then.
   @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:on:handler:)")
-  public init(_ url: String, configuration: WebSocketConfiguration = .init()) throws(WebSocketError) {
+  public init(
+    _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil
+  ) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
-    sidecar = try WebSocketSidecar(url, configuration: configuration)
+    sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread)
+    inbox = sidecar.inbox
+    outbox = sidecar.outbox
     if case .failure(let error) = sidecar.places.opened.wait(until: .never) {
       BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
       throw error
@@ -38,6 +44,8 @@ public final class BlockingWebSocket: Sendable {
   /// Wraps a sidecar, connected or not, which can still be used as well.
   public init(_ sidecar: WebSocketSidecar) {
     self.sidecar = sidecar
+    inbox = sidecar.inbox
+    outbox = sidecar.outbox
   }
 
   /// Sends a message; blocks while the outbound queue is full, at most for `timeout` (default: as long as it takes).
@@ -51,7 +59,7 @@ public final class BlockingWebSocket: Sendable {
     try BlockingWebSocket.checkMayBlock()
     let deadline = Deadline.after(timeout)
     while true {
-      switch places.outbox.send(message, compress: compress, orWait: nil) {
+      switch outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
       case .failed(let error): throw error
       case .notOpen:
@@ -59,13 +67,13 @@ public final class BlockingWebSocket: Sendable {
         _ = try opening.get()
       case .full:
         let room = Completion<Void>()
-        switch places.outbox.send(message, compress: compress, orWait: room) {
+        switch outbox.send(message, compress: compress, orWait: room) {
         case .admitted: return
         case .failed(let error): throw error
         case .notOpen: continue
         case .full:
           if room.wait(until: deadline) != nil { continue }
-          _ = places.outbox.withdraw(room)
+          _ = outbox.withdraw(room)
           throw .timedOut(.send)
         }
       }
@@ -90,9 +98,10 @@ public final class BlockingWebSocket: Sendable {
   /// what ended the connection.
   @available(*, noasync, message: "use WebSocketSidecar.receive(timeout:)")
   public func receive(timeout: Duration? = nil) throws(WebSocketError) -> WebSocketMessage? {
-    if let reception = places.inbox.next() { return try reception.get() }
+    if let message = inbox.nextAtFront() { return message }
+    if let reception = inbox.next() { return try reception.get() }
     try BlockingWebSocket.checkMayBlock()
-    return try places.inbox.waitForNext(until: .after(timeout)).get()
+    return try inbox.waitForNext(until: .after(timeout)).get()
   }
 
   /// Sends a Ping and returns how long the Pong took; see ``WebSocketSidecar/ping(_:timeout:)``.

@@ -39,6 +39,7 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
     return initiator == .us || code == .normalClosure || code == .goingAway || code == .noStatusReceived
   }
 
+  /// One line: who, the code, the reason and what went wrong.
   public var description: String {
     let who = initiator == .us ? "closed by us" : "closed by the peer"
     let why = reason.isEmpty ? "" : ", reason \(reason.debugDescription)"

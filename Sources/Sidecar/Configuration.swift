@@ -101,7 +101,8 @@ public struct WebSocketConfiguration: Sendable {
     do {
       return try OpeningRequest(
         host: url.host, port: Int(url.port), isSecure: false, target: url.resource,
-        headers: HeaderFields(headers.map { HeaderFields.Field($0.name, $0.value) }), subprotocols: subprotocols, deflate: compression?.offer)
+        headers: HeaderFields(headers.map { HeaderFields.Field($0.name, $0.value) }), subprotocols: subprotocols,
+        deflate: compression?.offer)
     } catch {
       throw .invalidConfiguration(reason: error.description)
     }

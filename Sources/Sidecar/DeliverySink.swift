@@ -37,8 +37,8 @@ extension DeliverySink where Self: ~Copyable {
 /// Collects the messages of one read, so that they go into the inbox together.
 struct InboxSink: DeliverySink, ~Copyable {
   private var arena = PayloadArena()
-  /// The messages, oldest first.
-  var messages: [WebSocketMessage] = []
+  /// The messages, in their order.
+  var messages = MessageQueue()
   /// What they are charged in the inbox.
   var cost = 0
   var control = ControlEvents()

@@ -23,12 +23,13 @@ public struct InboundMessages: AsyncSequence, Sendable {
 
   /// Makes an iterator over the messages that nobody has taken yet.
   public func makeAsyncIterator() -> Iterator {
-    Iterator(sidecar: sidecar)
+    Iterator(sidecar: sidecar, inbox: sidecar.inbox)
   }
 
   /// Takes one message after the other. Keeps the sidecar alive.
   public struct Iterator: AsyncIteratorProtocol {
     let sidecar: WebSocketSidecar
+    let inbox: Inbox
 
     /// The next message, or nil when the connection has ended in order.
     public mutating func next() async throws(WebSocketError) -> WebSocketMessage? {
@@ -39,8 +40,8 @@ public struct InboundMessages: AsyncSequence, Sendable {
     public mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws(WebSocketError) -> WebSocketMessage? {
-      if let reception = sidecar.places.inbox.next() { return try reception.get() }
-      return try await sidecar.places.inbox.next(until: .never).get()
+      if let message = inbox.nextAtFront() { return message }
+      return try await inbox.next(until: .never).get()
     }
   }
 }

@@ -36,9 +36,8 @@ final class Inbox: Sendable {
   /// What a message is charged.
   static func cost(of message: WebSocketMessage) -> Int { message.byteCount + overheadPerMessage }
 
-  private struct Back {
-    /// Oldest first.
-    var messages: [WebSocketMessage] = []
+  private struct Back: ~Copyable {
+    var messages = MessageQueue()
     var cost = 0
     /// Receivers that found nothing, in the order they asked. Not empty only while no message waits.
     var waiters: [Completion<Reception>] = []
@@ -47,8 +46,7 @@ final class Inbox: Sendable {
     var resumeReading: (@Sendable () -> Void)?
   }
 
-  /// Newest first, so that the oldest can be taken from the end without moving the others.
-  private let front = Locked<[WebSocketMessage]>([])
+  private let front = Locked(MessageQueue())
   private let back = Locked(Back())
   private let capacity: Int
 
@@ -64,31 +62,27 @@ final class Inbox: Sendable {
     back.withLock { $0.resumeReading = resumeReading }
   }
 
-  /// Appends `messages`, whose ``cost(of:)`` is `cost` in all, and leaves them empty with their storage kept; returns
-  /// whether reading has to pause.
+  /// Takes `messages`, whose ``cost(of:)`` is `cost` in all, and leaves an empty queue; returns whether reading has to
+  /// pause.
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
-  func deliver(_ messages: inout [WebSocketMessage], cost: Int) -> Bool {
+  func deliver(_ messages: inout MessageQueue, cost: Int) -> Bool {
     var handedOver: [(Completion<Reception>, WebSocketMessage)] = []
     let mustPause = back.withLock { back in
-      guard back.end == nil else { return false }
-      let direct = min(back.waiters.count, messages.count)
+      guard back.end == nil else {
+        messages = MessageQueue()
+        return false
+      }
       back.cost += cost
-      if direct > 0 {
-        // What goes to a waiting receiver does not wait in the queue.
-        handedOver = zip(back.waiters[..<direct], messages[..<direct]).map { ($0, $1) }
-        back.waiters.removeFirst(direct)
-        back.cost -= messages[..<direct].reduce(0) { $0 + Inbox.cost(of: $1) }
+      // What goes to a waiting receiver does not wait in the queue.
+      while !back.waiters.isEmpty, let message = messages.popFirst() {
+        back.cost -= Inbox.cost(of: message)
+        handedOver.append((back.waiters.removeFirst(), message))
       }
-      if back.messages.isEmpty, direct == 0 {
-        swap(&back.messages, &messages)
-      } else {
-        back.messages.append(contentsOf: messages[direct...])
-      }
+      back.messages.append(movingFrom: &messages)
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused
     }
-    messages.removeAll(keepingCapacity: true)
     for (waiter, message) in handedOver { waiter.complete(.message(message)) }
     return mustPause
   }
@@ -99,19 +93,26 @@ final class Inbox: Sendable {
   /// dropped, and the end is met at once; otherwise it is met behind them.
   func finish(_ end: InboxEnd, discarding: Bool) {
     var waiters: [Completion<Reception>] = []
-    var dropped: [WebSocketMessage] = []
+    var droppedFront = MessageQueue()
+    var droppedBack = MessageQueue()
     front.withLock { front in
       back.withLock { back in
         if back.end == nil { back.end = end }
         back.resumeReading = nil
         swap(&waiters, &back.waiters)
         guard discarding else { return }
-        back.messages.removeAll()
         back.cost = 0
-        swap(&dropped, &front)
+        swap(&droppedBack, &back.messages)
+        swap(&droppedFront, &front)
       }
     }
     for waiter in waiters { waiter.complete(.end(end)) }
+  }
+
+  /// Takes the next message if one is at the front, which is nearly always so where there are many.
+  @inline(__always)
+  func nextAtFront() -> WebSocketMessage? {
+    front.withLock { $0.popFirst() }
   }
 
   /// Takes the next message or the end; nil if neither is there.
@@ -147,7 +148,7 @@ final class Inbox: Sendable {
     var resumeReading: (@Sendable () -> Void)?
     let reception: Reception? = front.withLock { front in
       if front.isEmpty, let end = refill(&front, orWait: waiter, &resumeReading) { return .end(end) }
-      return front.popLast().map { .message($0) }
+      return front.popFirst().map { .message($0) }
     }
     resumeReading?()
     return reception
@@ -155,10 +156,11 @@ final class Inbox: Sendable {
 
   /// Moves the back over to the empty front.
   private func refill(
-    _ front: inout [WebSocketMessage], orWait waiter: Completion<Reception>?,
+    _ front: inout MessageQueue, orWait waiter: Completion<Reception>?,
     _ resumeReading: inout (@Sendable () -> Void)?
   ) -> InboxEnd? {
-    let end: InboxEnd? = back.withLock { back in
+    front.shrink()
+    return back.withLock { back in
       guard !back.messages.isEmpty else {
         if back.end == nil, let waiter { back.waiters.append(waiter) }
         return back.end
@@ -171,12 +173,13 @@ final class Inbox: Sendable {
       }
       return nil
     }
-    front.reverse()
-    return end
   }
 
   /// Whether so many messages wait that reading is paused.
   var isFull: Bool { back.withLock { $0.readingIsPaused } }
+
+  /// How many messages nobody has taken yet.
+  var unreadCount: Int { front.withLock { front in front.count + back.withLock { $0.messages.count } } }
 
   /// Whether a receiver is waiting.
   var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }

@@ -26,6 +26,7 @@ public struct LiveCounts: Hashable, Sendable, CustomStringConvertible {
       connections: LiveCounters.connections.value, tasks: LiveCounters.tasks.value)
   }
 
+  /// The counts with their names, in one line.
   public var description: String {
     "\(sidecars) sidecars, \(threads) threads, \(connections) connections, \(tasks) tasks"
   }

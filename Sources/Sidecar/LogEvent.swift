@@ -9,6 +9,7 @@ public enum LogEvent: Sendable, CustomStringConvertible {
   /// The shutdown is over.
   case shutDown(ShutdownReport)
 
+  /// One line for a log.
   public var description: String {
     switch self {
     case .opened(let address): "opened to \(address)"

@@ -30,6 +30,8 @@ final class Outbox: Sendable {
 
   private enum Phase {
     case notOpen
+    /// Closing has begun before the connection is open, which it may still become: its Close frame has to go out then.
+    case refusingUnopened(WebSocketError)
     case open
     /// Closing has begun: no new messages, but control frames still go out.
     case refusing(WebSocketError)
@@ -110,7 +112,8 @@ final class Outbox: Sendable {
   private func refusal(_ state: inout State, orWait waiter: Completion<Void>?) -> Admission? {
     switch state.phase {
     case .notOpen: return .notOpen
-    case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
+    case .refusingUnopened(let error), .refusing(let error), .closeQueued(let error), .ended(let error):
+      return .failed(error)
     case .open:
       guard state.unwritten >= highWatermark else { return nil }
       if let waiter { state.waiters.append(waiter) }
@@ -199,9 +202,9 @@ final class Outbox: Sendable {
   func refuse(_ error: WebSocketError) {
     let waiters = state.withLock { state in
       switch state.phase {
-      case .notOpen: state.phase = .ended(error)
+      case .notOpen: state.phase = .refusingUnopened(error)
       case .open: state.phase = .refusing(error)
-      case .refusing, .closeQueued, .ended: break
+      case .refusingUnopened, .refusing, .closeQueued, .ended: break
       }
       return Outbox.takeWaiters(&state)
     }
@@ -259,7 +262,11 @@ final class Outbox: Sendable {
     state.withLock { state in
       state.socket = socket
       state.requestFlush = requestFlush
-      if case .notOpen = state.phase { state.phase = .open }
+      switch state.phase {
+      case .notOpen: state.phase = .open
+      case .refusingUnopened(let error): state.phase = .refusing(error)
+      case .open, .refusing, .closeQueued, .ended: break
+      }
     }
   }
 
@@ -279,7 +286,7 @@ final class Outbox: Sendable {
     state.withLock { state in
       switch state.phase {
       case .open, .refusing: Outbox.append(opcode, payload, to: &state)
-      case .notOpen, .closeQueued, .ended: break
+      case .notOpen, .refusingUnopened, .closeQueued, .ended: break
       }
     }
   }
@@ -289,7 +296,7 @@ final class Outbox: Sendable {
     state.withLock { state in
       switch state.phase {
       case .open, .refusing: state.pong = payload
-      case .notOpen, .closeQueued, .ended: break
+      case .notOpen, .refusingUnopened, .closeQueued, .ended: break
       }
     }
   }

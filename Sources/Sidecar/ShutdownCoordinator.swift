@@ -73,7 +73,7 @@ final class ShutdownCoordinator: Sendable {
 
   private func perform(_ action: Lifecycle.Action) {
     switch action {
-    case .wakeAt(let instant): setTimer(instant) { self.handle(.tick) }
+    case .wakeAt(let instant): wake(at: instant)
     case .raiseFlag: raiseFlag()
     case .close(let deadline): close(deadline)
     case .abortConnection: abortConnection()
@@ -84,6 +84,18 @@ final class ShutdownCoordinator: Sendable {
     case .logWaiting(let step, let elapsed): connection.configuration.onLog?(.shutdownWaiting(step, elapsed: elapsed))
     case .announce: announce()
     }
+  }
+
+  func wake(at instant: ContinuousClock.Instant) {
+    let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
+    let obsolete = state.withLock { state in
+      // Several threads carry out what they were told: another one may have announced the end in the meantime. Nobody
+      // would cancel the timer then, and it holds the coordinator, and with it the thread.
+      guard state.lifecycle.state != .ended else { return Optional(timer) }
+      defer { state.timer = timer }
+      return state.timer
+    }
+    obsolete?.cancel()
   }
 
   private func setTimer(_ instant: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) {

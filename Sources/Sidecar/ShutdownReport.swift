@@ -28,6 +28,7 @@ public struct ShutdownReport: Hashable, Sendable {
       /// The sidecar's thread ended and joined.
       case thread
 
+      /// The name.
       public var description: String { rawValue }
     }
 
@@ -52,6 +53,7 @@ public struct ShutdownReport: Hashable, Sendable {
     /// A look-up by the system's resolver, which can't be stopped.
     case resolution(host: String)
 
+    /// What was abandoned, and why.
     public var description: String {
       switch self {
       case .thread(let name): "the thread \"\(name)\", which is held by the application's code"
@@ -83,8 +85,8 @@ public struct ShutdownReport: Hashable, Sendable {
   /// One line: how it went and how long it took.
   public var summary: String {
     let late = steps.filter { $0.outcome == .timedOut }.map(\.name.rawValue)
-    let how =
-      isClean ? "clean" : late.isEmpty ? "not complete" : "timed out waiting for the \(late.joined(separator: ", the "))"
+    let timedOut = "timed out waiting for the \(late.joined(separator: ", the "))"
+    let how = isClean ? "clean" : late.isEmpty ? "not complete" : timedOut
     return "\(how) in \(elapsed.readable)"
   }
 }
@@ -94,8 +96,8 @@ extension ShutdownReport: CustomStringConvertible {
   public var description: String {
     var lines = ["shutdown: \(summary) (bound \(bound.readable))"]
     for step in steps {
-      let name = step.name.rawValue.padded(to: 7)
-      lines.append("  \(name) \(step.outcome.rawValue.padded(to: 10)) \(step.elapsed.readable) of \(step.bound.readable)")
+      let (name, outcome) = (step.name.rawValue.padded(to: 7), step.outcome.rawValue.padded(to: 10))
+      lines.append("  \(name) \(outcome) \(step.elapsed.readable) of \(step.bound.readable)")
     }
     if let closeStatus { lines.append("  \(closeStatus)") }
     if cancelledTaskCount > 0 { lines.append("  cancelled \(cancelledTaskCount) running task(s)") }

@@ -74,6 +74,7 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
 }
 
 extension WebSocketError: CustomStringConvertible {
+  /// One line that says what happened, and why if that is known.
   public var description: String {
     switch self {
     case .invalidURL(let url, let reason): "\(url.debugDescription) is not a WebSocket URL: \(reason)"
@@ -117,6 +118,7 @@ public struct HandshakeRefusal: Hashable, Sendable, CustomStringConvertible {
     public let value: String
   }
 
+  /// One line: the status and the reason phrase.
   public var description: String {
     "the server answered \(status)\(reason.isEmpty ? "" : " \(reason)") instead of 101 (RFC 6455 §4.1)"
   }

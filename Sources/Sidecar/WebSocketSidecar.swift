@@ -36,6 +36,10 @@ public actor WebSocketSidecar {
   nonisolated let tasks = TaskRegistry()
   nonisolated let coordinator: ShutdownCoordinator
 
+  // What every message passes stands here once more: reaching it through the places costs more than using it.
+  nonisolated let inbox: Inbox
+  nonisolated let outbox: Outbox
+
   nonisolated var places: WaitingPlaces { connection.places }
 
   /// Pins the actor to its thread.
@@ -65,6 +69,8 @@ public actor WebSocketSidecar {
     }
     connection = Connection(
       to: url, request: request, configuration: configuration, thread: thread, handler: handler)
+    inbox = connection.places.inbox
+    outbox = connection.places.outbox
     coordinator = ShutdownCoordinator(
       connection: connection, thread: thread, ownsThread: sharedThread == nil, tasks: tasks)
     LiveCounters.sidecars.increment()
@@ -137,20 +143,20 @@ public actor WebSocketSidecar {
   ) async throws(WebSocketError) {
     let deadline = Deadline.after(timeout)
     while true {
-      switch places.outbox.send(message, compress: compress, orWait: nil) {
+      switch outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
       case .failed(let error): throw error
       case .notOpen: _ = try await opening(until: deadline)
       case .full:
         let room = Completion<Void>()
-        switch places.outbox.send(message, compress: compress, orWait: room) {
+        switch outbox.send(message, compress: compress, orWait: room) {
         case .admitted: return
         case .failed(let error): throw error
         case .notOpen: continue
         case .full:
           let result = await room.value(until: deadline)
           if case .value = result { continue }
-          _ = places.outbox.withdraw(room)
+          _ = outbox.withdraw(room)
           if case .cancelled = result { throw .cancelled }
           throw .timedOut(.send)
         }
@@ -177,14 +183,14 @@ public actor WebSocketSidecar {
   /// Returns false, and sends nothing, when the outbound queue is full or the connection is not open yet. Throws
   /// ``WebSocketError/closed(_:)`` or what ended the connection.
   public nonisolated func trySend(_ message: WebSocketMessage) throws(WebSocketError) -> Bool {
-    try places.outbox.send(message, orWait: nil).wasAdmitted()
+    try outbox.send(message, orWait: nil).wasAdmitted()
   }
 
   /// Sends a copy of `bytes` as a message if that is possible without waiting; see ``trySend(_:)``.
   ///
   /// Throws ``WebSocketError/invalidText(offset:)`` too, if it is to be text and is not UTF-8.
   public nonisolated func trySend(_ kind: MessageKind, _ bytes: RawSpan) throws(WebSocketError) -> Bool {
-    let outbox = places.outbox
+    let outbox = outbox
     return try bytes.withUnsafeBytes { bytes throws(WebSocketError) in
       if kind == .text {
         var validator = UTF8Validator()
@@ -237,7 +243,8 @@ public actor WebSocketSidecar {
   /// ended the connection.
   public nonisolated var messages: AsyncStream<WebSocketMessage> {
     AsyncStream {
-      guard case .message(let message) = await self.places.inbox.next(until: .never) else { return nil }
+      if let message = self.inbox.nextAtFront() { return message }
+      guard case .message(let message) = await self.inbox.next(until: .never) else { return nil }
       return message
     }
   }
@@ -251,7 +258,8 @@ public actor WebSocketSidecar {
   ///
   /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``, or what ended the connection.
   public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
-    try await places.inbox.next(until: .after(timeout)).get()
+    if let message = inbox.nextAtFront() { return message }
+    return try await inbox.next(until: .after(timeout)).get()
   }
 
   // MARK: Closing
@@ -292,7 +300,7 @@ public actor WebSocketSidecar {
     }
     let timeout = timeout ?? connection.configuration.closeTimeout
     let deadline = Deadline.after(timeout)
-    places.outbox.refuse(.closed(nil))
+    outbox.refuse(.closed(nil))
     connection.post { $0.close(payload, deadline: deadline, discarding: false) }
     return .after(timeout + Lifecycle.grace)
   }

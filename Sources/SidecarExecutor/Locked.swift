@@ -9,28 +9,31 @@ package import Glibc
 /// The body of ``withLock(_:)`` runs no user code, resumes no continuation and makes no system call that can wait.
 package final class Locked<State: ~Copyable>: @unchecked Sendable {
   // Safe to share: `state` is only reached between lock and unlock of `mutex`, and both pointers never change.
-  @usableFromInline package let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  @usableFromInline package let state: UnsafeMutablePointer<State>
+  @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  @usableFromInline let state: UnsafeMutablePointer<State>
 
   /// Wraps `initial` in a new, unlocked lock.
   package init(_ initial: consuming sending State) {
-    mutex = .allocate(capacity: 1)
-    mutex.initialize(to: pthread_mutex_t())
+    // One block for both: there are a dozen locks in a sidecar, and ten thousand sidecars in a process.
+    let alignment = max(MemoryLayout<pthread_mutex_t>.alignment, MemoryLayout<State>.alignment)
+    let offset = (MemoryLayout<pthread_mutex_t>.size + alignment - 1) & ~(alignment - 1)
+    let block = UnsafeMutableRawPointer.allocate(
+      byteCount: offset + MemoryLayout<State>.size, alignment: alignment)
+    mutex = block.initializeMemory(as: pthread_mutex_t.self, repeating: pthread_mutex_t(), count: 1)
     let error = pthread_mutex_init(mutex, nil)
     precondition(error == 0, "pthread_mutex_init failed with errno \(error)")
-    state = .allocate(capacity: 1)
+    state = (block + offset).bindMemory(to: State.self, capacity: 1)
     state.initialize(to: initial)
   }
 
   deinit {
-    pthread_mutex_destroy(mutex)
-    mutex.deallocate()
     state.deinitialize(count: 1)
-    state.deallocate()
+    pthread_mutex_destroy(mutex)
+    UnsafeMutableRawPointer(mutex).deallocate()
   }
 
   /// Runs `body` with exclusive access to the state.
-  @inlinable
+  @inlinable @inline(__always)
   package func withLock<Result: ~Copyable, Failure: Error>(
     _ body: (inout State) throws(Failure) -> Result
   ) throws(Failure) -> Result {

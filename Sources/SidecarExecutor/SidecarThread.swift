@@ -65,17 +65,20 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
 
   // MARK: Executor
 
+  /// Runs a part of a task that is isolated to an actor on this thread. Called by the concurrency runtime.
   public func enqueue(_ job: consuming ExecutorJob) {
     jobs.enqueue(.isolated(UnownedJob(job), asUnownedSerialExecutor()))
   }
 
-  // Both protocols ask for an `enqueue`, with one signature. They need different answers: a job that is run as the
-  // wrong kind believes that it has to hop, and is enqueued again at every suspension point.
-  @_implements(TaskExecutor, enqueue(_:))
+  /// Runs a part of a task that prefers this thread. Called by the concurrency runtime.
+  @_implements(TaskExecutor,enqueue(_:))
   public func enqueuePreferring(_ job: consuming ExecutorJob) {
+    // Both protocols ask for an `enqueue`, with one signature. They need different answers: a job that is run as the
+    // wrong kind believes that it has to hop, and is enqueued again at every suspension point.
     jobs.enqueue(.preferring(UnownedJob(job), asUnownedTaskExecutor()))
   }
 
+  /// The thread as an actor's `unownedExecutor`. Does not keep the thread alive: the actor has to.
   public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
     UnownedSerialExecutor(ordinary: self)
   }
@@ -83,8 +86,10 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Whether the calling code runs on this thread, or on the stand-in after the thread's end.
   public var isCurrent: Bool { jobs.isCurrent }
 
+  /// Whether the calling code is isolated to this thread; for `assumeIsolated`, which need not trap to find out.
   public func isIsolatingCurrentContext() -> Bool? { jobs.isCurrent }
 
+  /// Stops the program if the calling code does not run on this thread.
   public func checkIsolated() {
     precondition(jobs.isCurrent, "Expected to run on the sidecar thread '\(name)', but runs elsewhere.")
   }

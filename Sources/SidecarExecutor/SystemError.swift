@@ -23,5 +23,6 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The call, the system's text and the code.
   public var description: String { "\(call): \(reason) (errno \(code))" }
 }

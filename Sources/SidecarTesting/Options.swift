@@ -54,6 +54,12 @@ extension TestServer {
     /// What comes later is handled and counted all the same. Each piece is charged 64 bytes beside its own.
     public var recordedBytes = 16 << 20
 
+    /// Whether connections that have ended can still be looked at. Default: true.
+    ///
+    /// Switch it off for a server that sees so many of them that the memory matters. ``TestServer/connections`` are then
+    /// those that have not ended; they are counted all the same.
+    public var keepsEndedConnections = true
+
     /// Makes options with the defaults.
     public init() {}
   }

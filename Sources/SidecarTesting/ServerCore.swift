@@ -84,10 +84,18 @@ actor ServerCore {
       index: index, socket: socket, behavior: behavior(index), loop: thread.loop, options: options,
       observed: observed,
       resume: { [weak self] wait in self?.post { $0.connections[index]?.resumeScript(wait) } },
-      onEnd: { [weak self] in self?.assumeIsolated { $0.connections[index] = nil } })
+      onEnd: { [weak self] in self?.assumeIsolated { $0.forget(index) } })
     connections[index] = connection
-    board.update { $0.connections.append(observed) }
+    board.update { board in
+      board.connections.append(observed)
+      board.acceptedCount += 1
+    }
     connection.start()
+  }
+
+  private func forget(_ index: Int) {
+    connections[index] = nil
+    if !options.keepsEndedConnections { board.update { $0.connections.removeAll { $0.index == index } } }
   }
 }
 
@@ -101,6 +109,7 @@ extension TestServer {
   /// What a server has seen of all its connections.
   struct Board: Sendable {
     var connections: [Connection] = []
+    var acceptedCount = 0
     var isStopped = false
   }
 }

@@ -84,11 +84,12 @@ public final class TestServer: Sendable {
     requestStop()
   }
 
-  /// The connections that have been accepted, in their order; those that have ended are among them.
+  /// The connections that have been accepted, in their order; those that have ended are among them, unless
+  /// ``Options/keepsEndedConnections`` says otherwise.
   public var connections: [Connection] { board.read(\.connections) }
 
   /// How many connections have been accepted.
-  public var connectionCount: Int { board.read(\.connections.count) }
+  public var connectionCount: Int { board.read(\.acceptedCount) }
 
   /// Closes every connection and the port, and ends the thread; returns whether that was done within `bound`.
   ///

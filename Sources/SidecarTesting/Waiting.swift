@@ -6,8 +6,8 @@ extension TestServer {
   public enum WaitError: Error, Hashable, Sendable, CustomStringConvertible {
     /// It did not happen in time. Holds what was waited for.
     case timedOut(String)
-    /// It can't happen any more, because the connection has ended, or the server has stopped. Holds what was waited for,
-    /// and how the connection ended.
+    /// It can't happen any more, because the connection has ended, or the server has stopped or forgotten it. Holds what
+    /// was waited for, and how the connection ended.
     case tooLate(String, Ending?)
     /// The task was cancelled.
     case cancelled
@@ -17,7 +17,7 @@ extension TestServer {
       switch self {
       case .timedOut(let what): "timed out waiting for \(what)"
       case .tooLate(let what, let ending?): "\(what) can't come any more: the connection ended (\(ending))"
-      case .tooLate(let what, nil): "\(what) can't come any more: the server has stopped"
+      case .tooLate(let what, nil): "\(what) can't come any more: the server has stopped, or has forgotten it"
       case .cancelled: "the task was cancelled"
       }
     }
@@ -30,31 +30,39 @@ extension TestServer {
   public func connections(
     count: Int, within bound: Duration = .seconds(20)
   ) async throws(WaitError) -> [Connection] {
-    try await board.settled(within: bound, "\(count) connections", Self.probe(count))
+    try await board.settled(within: bound, "\(count) connections", Self.probe(count: count))
   }
 
   /// Blocks until `count` connections have been accepted, and returns them.
   @available(*, noasync, message: "await the asynchronous variant")
   public func connections(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [Connection] {
-    try board.settled(within: bound, "\(count) connections", Self.probe(count))
+    try board.settled(within: bound, "\(count) connections", Self.probe(count: count))
   }
 
   /// Waits until the connection of this index has been accepted, and returns it.
   public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) async throws(WaitError) -> Connection
   {
-    try await connections(count: index + 1, within: bound)[index]
+    try await board.settled(within: bound, "connection \(index)", Self.probe(index: index))
   }
 
   /// Blocks until the connection of this index has been accepted, and returns it.
   @available(*, noasync, message: "await the asynchronous variant")
   public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) throws(WaitError) -> Connection {
-    try connections(count: index + 1, within: bound)[index]
+    try board.settled(within: bound, "connection \(index)", Self.probe(index: index))
   }
 
-  private static func probe(_ count: Int) -> @Sendable (Board) -> Result<[Connection], WaitError>? {
+  private static func probe(count: Int) -> @Sendable (Board) -> Result<[Connection], WaitError>? {
     { board in
-      if board.connections.count >= count { return .success(board.connections) }
-      return board.isStopped ? .failure(.tooLate("connection \(count - 1)", nil)) : nil
+      if board.acceptedCount >= count { return .success(board.connections) }
+      return board.isStopped ? .failure(.tooLate("\(count) connections", nil)) : nil
+    }
+  }
+
+  private static func probe(index: Int) -> @Sendable (Board) -> Result<Connection, WaitError>? {
+    { board in
+      if let connection = board.connections.first(where: { $0.index == index }) { return .success(connection) }
+      let isGone = board.isStopped || board.acceptedCount > index
+      return isGone ? .failure(.tooLate("connection \(index)", nil)) : nil
     }
   }
 }
@@ -157,6 +165,8 @@ extension TestServer.Connection {
   }
 
   /// Waits until the client's half of the stream has ended, or the server has closed the connection, and returns how.
+  ///
+  /// The server may still be about to close the socket then, or, if its behaviour says so, keep it open.
   @discardableResult
   public func ended(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.Ending {
     try await settled(within: bound, "the end of the connection") { $0.ending }

@@ -11,12 +11,14 @@ public struct ConnectError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Why it failed.
     public let error: SystemError
 
+    /// The address and the system's reason.
     public var description: String { "\(address): \(error.reason)" }
   }
 
   /// The attempts, in the order in which they failed.
   public let attempts: [Attempt]
 
+  /// One line with every attempt.
   public var description: String {
     "cannot connect (" + attempts.map(\.description).joined(separator: "; ") + ")"
   }

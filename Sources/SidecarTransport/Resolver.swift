@@ -17,6 +17,7 @@ public struct ResolutionError: Error, Hashable, Sendable, CustomStringConvertibl
     reason = String(cString: gai_strerror(code))
   }
 
+  /// The host and the resolver's reason.
   public var description: String { "cannot resolve \"\(host)\": \(reason)" }
 }
 
@@ -61,7 +62,8 @@ package struct Resolver: Sendable {
   static func numeric(host: String, port: UInt16) throws(ResolutionError) -> [SocketAddress]? {
     do {
       return try getAddresses(host: host, port: port, flags: AI_NUMERICHOST)
-    } catch where error.code == EAI_NONAME {
+    } catch {
+      guard error.code == EAI_NONAME else { throw error }
       return nil
     }
   }

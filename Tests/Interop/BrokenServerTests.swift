@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A real server that breaks` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `A real server that breaks` {
   @Test(arguments: Skin.allCases) func `killed between messages, it fails the receiver`(skin: Skin) async throws {
     try await withClient(skin, "/silent") { client, peer in
       async let receiving = failure { _ = try await client.receive() }

@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Closing a connection to a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Closing a connection to a real server` {
   @Test(arguments: Skin.allCases, [1000, 1001] as [CloseCode]) func `the server closes in order, and receiving ends`(
     skin: Skin, code: CloseCode
   ) async throws {

@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Compression between us and a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Compression between us and a real server` {
   /// What to offer, by name.
   enum Offer: String, CaseIterable, Sendable {
     case defaults

@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Messages to and from a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Messages to and from a real server` {
   @Test(arguments: Skin.allCases) func `text comes back as it was sent`(skin: Skin) async throws {
     let texts = ["hello", "grüße", "漢字", "🛵", "\u{0}", "a\nb\r\n", String(repeating: "ab", count: 40_000)]
     try await expectEcho(skin, of: texts.map { .text($0) })

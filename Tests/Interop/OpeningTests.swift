@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Opening a connection to a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Opening a connection to a real server` {
   @Test(arguments: Skin.allCases) func `messages that arrive together with the answer are delivered`(
     skin: Skin
   ) async throws {

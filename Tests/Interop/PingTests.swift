@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Pings to and from a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Pings to and from a real server` {
   @Test(arguments: Skin.allCases) func `the server answers ours`(skin: Skin) async throws {
     try await withClient(skin, "/silent") { client, _ in
       for payload in [nil, [], [1, 2, 3], [UInt8](repeating: 0, count: 125)] as [[UInt8]?] {

@@ -1,7 +1,8 @@
 import Sidecar
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Shutting down against a real server` {
+@Suite(.census, .timeLimit(.minutes(10))) struct `Shutting down against a real server` {
   /// The other tests share the machine: the best of so many attempts counts.
   private static let attempts = 10
 
@@ -25,28 +26,30 @@ import Testing
     skin: Skin, withUnsentBytes: Bool
   ) async throws {
     let bound = Duration.milliseconds(300)
-    var best = patience
-    for _ in 0..<Self.attempts where best > bound + .milliseconds(100) {
-      try await withClient(skin, "/silent") { client, peer in
+    for attempt in 1...Self.attempts {
+      let (report, elapsed, status) = try await withClient(skin, "/silent") { client, peer in
         peer.freeze()
         if withUnsentBytes { try await fillOutbox(of: client) }
         let start = ContinuousClock.now
         let report = try await client.shutdown(within: bound)
-        let elapsed = ContinuousClock.now - start
-        best = min(best, elapsed)
-        #expect(elapsed >= bound)
-        #expect(!report.isClean)
-        #expect(report.bound == bound)
+        return (report, ContinuousClock.now - start, client.closeStatus)
+      }
+      #expect(elapsed >= bound)
+      #expect(!report.isClean)
+      #expect(report.bound == bound)
+      #expect(report.steps.first?.outcome == .timedOut)
+      #expect(report.closeStatus?.code == .abnormalClosure)
+      #expect(report.closeStatus?.error == .timedOut(.closingHandshake))
+      #expect(report.closeStatus == status)
+      // A thread that the machine does not let run for 50 ms is abandoned too.
+      guard elapsed > bound + .milliseconds(100) || !report.abandoned.isEmpty else {
         #expect(report.steps.map(\.name) == [.socket, .tasks, .thread])
         #expect(report.steps.map(\.outcome) == [.timedOut, .notNeeded, .completed])
         #expect(report.summary.hasPrefix("timed out waiting for the socket in "))
-        #expect(report.abandoned.isEmpty)
-        #expect(report.closeStatus?.code == .abnormalClosure)
-        #expect(report.closeStatus?.error == .timedOut(.closingHandshake))
-        #expect(client.closeStatus == report.closeStatus)
+        return
       }
+      #expect(attempt < Self.attempts, "took \(elapsed)\n\(report)")
     }
-    #expect(best <= bound + .milliseconds(100))
   }
 
   @Test(arguments: Skin.allCases) func `one that hangs does not hold up calls that wait`(skin: Skin) async throws {

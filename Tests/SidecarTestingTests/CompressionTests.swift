@@ -1,8 +1,9 @@
 import Sidecar
 import SidecarTesting
+import TestSupport
 import Testing
 
-@Suite struct `Compression` {
+@Suite(.census) struct `Compression` {
   private func configuration(_ change: (inout WebSocketCompression) -> Void = { _ in }) -> WebSocketConfiguration {
     var compression = WebSocketCompression()
     compression.threshold = 0

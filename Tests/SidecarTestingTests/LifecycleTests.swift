@@ -5,7 +5,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite struct `Lifecycle of a server` {
+@Suite(.aloneWithCensus, .serialized) struct `Lifecycle of a server` {
   @Test func `after the stop no thread and no descriptor is left`() throws {
     func cycle() throws {
       let server = try TestServer(behaviors: [.echo, .script([.open, .stall]), .acceptOnly, .fireHose(message: "x")])
@@ -88,6 +88,18 @@ import Testing
     #expect(server.stop())
   }
 
+  @Test func `a server without descriptors accepts as soon as there is one`() async {
+    // In a process of its own: the limit is the process's.
+    await #expect(processExitsWith: .success) { try runOutOfDescriptors() }
+  }
+
+  @Test func `a script that waits for frames and has not opened the connection is a mistake that shows at once`() async
+  {
+    await #expect(processExitsWith: .failure) {
+      _ = TestServer.Behavior.script([.receiveRequest, .repeat([.receiveMessage])])
+    }
+  }
+
   @Test func `a refused port refuses, for as long as it is held`() async throws {
     for loopback in [TestServer.Options.Loopback.ipv4, .ipv6] {
       let port = try TestServer.refusedPort(loopback)
@@ -110,4 +122,25 @@ import Testing
       }
     }
   }
+}
+
+/// Not asynchronous: what waits in a task may need a descriptor for its timer at any moment.
+private func runOutOfDescriptors() throws {
+  let server = try TestServer()
+  // Warm up, so that nothing but connections needs descriptors, and none is given back.
+  let first = try RawClient(server.port)
+  #expect(first.open().hasPrefix("HTTP/1.1 101 "))
+  var limit = rlimit(rlim_cur: 64, rlim_max: 64)
+  setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  var fillers: [Int32] = []
+  while case let filler = dup(0), filler >= 0 { fillers.append(filler) }
+  close(fillers.removeLast())
+  let client = try RawClient(server.port)
+  client.send(RawClient.request())
+  client.setTimeout(SO_RCVTIMEO, microseconds: 50_000)
+  #expect(client.receive() == nil)
+  for filler in fillers { close(filler) }
+  client.setTimeout(SO_RCVTIMEO, seconds: 20)
+  #expect(client.receiveHead().hasPrefix("HTTP/1.1 101 "))
+  #expect(server.stop())
 }

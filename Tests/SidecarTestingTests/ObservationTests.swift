@@ -4,7 +4,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite struct `Observations` {
+@Suite(.census) struct `Observations` {
   @Test func `the opening request is there with its target, headers and offers`() async throws {
     var configuration = WebSocketConfiguration()
     configuration.headers = [("X-Token", "secret")]
@@ -69,7 +69,7 @@ import Testing
   @Test func `a wait ends at its bound, at its cancellation, and when there is nothing left to wait for`() async throws
   {
     try await withTestServer { server in
-      await #expect(throws: TestServer.WaitError.timedOut("1 connections")) {
+      await #expect(throws: TestServer.WaitError.timedOut("connection 0")) {
         try await server.connection(within: .milliseconds(1))
       }
       let waiting = Task { try await server.connection() }
@@ -90,6 +90,26 @@ import Testing
       await server.stop()
       await #expect(throws: TestServer.WaitError.tooLate("connection 1", nil)) { try await never.value }
     }
+  }
+
+  @Test func `a server can forget the connections that have ended`() throws {
+    var options = TestServer.Options()
+    options.keepsEndedConnections = false
+    let server = try TestServer(options: options)
+    let stays = try RawClient(server.port)
+    stays.open()
+    for index in 1...3 {
+      let client = try RawClient(server.port)
+      client.open()
+      let connection = try server.connection(index)
+      client.close()
+      #expect(try connection.ended().stream == .endOfStream)
+    }
+    #expect(throws: TestServer.WaitError.tooLate("connection 1", nil)) { try server.connection(1) }
+    #expect(server.connectionCount == 4)
+    #expect(eventually { server.connections.map(\.index) == [0] })
+    #expect(server.stop())
+    #expect(server.connections.isEmpty)
   }
 
   @Test func `what is too much is counted and not kept`() throws {

@@ -1,8 +1,9 @@
 import Glibc
 import SidecarTesting
+import TestSupport
 import Testing
 
-@Suite struct `Scripts` {
+@Suite(.census) struct `Scripts` {
   /// Starts a server with a script and opens a connection to it, request and answer.
   private func open(
     _ steps: [TestServer.Step], options: TestServer.Options = .init()

@@ -10,8 +10,9 @@ import WebSocketProtocol
   func texts(_ range: Range<Int>) -> [WebSocketMessage] { range.map { .text("\($0)") } }
 
   func deliver(_ messages: [WebSocketMessage], to inbox: Inbox) -> Bool {
-    var messages = messages
-    return inbox.deliver(&messages, cost: messages.reduce(0) { $0 + Inbox.cost(of: $1) })
+    var queue = MessageQueue()
+    for message in messages { queue.append(message) }
+    return inbox.deliver(&queue, cost: messages.reduce(0) { $0 + Inbox.cost(of: $1) })
   }
 
   @Test func `messages come out in the order they went in, across batches`() async {

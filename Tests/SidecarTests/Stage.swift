@@ -149,7 +149,10 @@ final class Stage: @unchecked Sendable {
       start("messages") { for await _ in client.messages {} }
       start("blocking receive") { _ = try await onThread { try BlockingWebSocket(client).receive() } }
     case .closeSent, .closeReceived:
-      start("close") { try await client.connected(); _ = try await client.close(timeout: .seconds(60)) }
+      start("close") {
+        try await client.connected()
+        _ = try await client.close(timeout: .seconds(60))
+      }
       start("inbound") { for try await _ in client.inbound {} }
     case .idle, .flooded, .handling:
       start("ping") { while true { try await client.ping() } }

@@ -16,8 +16,10 @@ extension Trait where Self == CensusTrait {
 public struct CensusTrait: SuiteTrait, TestTrait, TestScoping {
   let isAlone: Bool
 
+  /// The trait holds for every test of the suite.
   public var isRecursive: Bool { true }
 
+  /// Runs the test, and counts what is left when no other is running.
   @concurrent public func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
   ) async throws {

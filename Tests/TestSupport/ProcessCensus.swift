@@ -2,9 +2,12 @@ import Glibc
 
 /// What this process holds, as the kernel counts it.
 public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
+  /// Threads of this process.
   public var threads: Int
+  /// Open descriptors of this process.
   public var descriptors: Int
 
+  /// Counts now.
   public static func take() -> ProcessCensus {
     ProcessCensus(
       threads: entries(of: "/proc/self/task"),
@@ -23,6 +26,7 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
     return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// Both counts, in one line.
   public var description: String { "\(threads) threads, \(descriptors) descriptors" }
 
   private static func entries(of directory: String) -> Int {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

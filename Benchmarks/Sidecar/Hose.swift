@@ -1,0 +1,97 @@
+import Dispatch
+import Sidecar
+
+/// The fire-hose, received in each of the ways that a user can choose.
+struct Hose {
+  let options: Options
+
+  func run(_ count: Int) async throws -> Run {
+    switch options.api {
+    case "handler": try await handler(count)
+    case "inbound": try await inbound(count)
+    case "messages": try await messages(count)
+    default: throw BenchError("the workload \(options.workload) has no API \(options.api)")
+    }
+  }
+
+  /// On the sidecar's thread, where the bytes lie in the read buffer.
+  private func handler(_ count: Int) async throws -> Run {
+    let state = OnThread(Run())
+    let (finished, finish) = AsyncStream.makeStream(of: Void.self)
+    let wantsStrings = options.kind == .text
+    let sidecar = try await WebSocketSidecar.connect(
+      to: options.hose(count), configuration: options.configuration
+    ) { _, _, bytes in
+      if wantsStrings {
+        let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        state.value.receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
+      } else {
+        let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
+        state.value.receive(count: bytes.byteCount, marker: marker)
+      }
+      if state.value.messages == count { finish.finish() }
+    }
+    for await _ in finished {}
+    var run = state.value
+    run.stop()
+    await sidecar.shutdown()
+    return run
+  }
+
+  private func inbound(_ count: Int) async throws -> Run {
+    let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
+    var run = Run()
+    for try await message in sidecar.inbound {
+      run.receive(message)
+      if run.messages == count { break }
+    }
+    run.stop()
+    await sidecar.shutdown()
+    return run
+  }
+
+  private func messages(_ count: Int) async throws -> Run {
+    let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
+    var run = Run()
+    for await message in sidecar.messages {
+      run.receive(message)
+      if run.messages == count { break }
+    }
+    run.stop()
+    await sidecar.shutdown()
+    return run
+  }
+
+  /// From a plain thread that blocks.
+  func blocking(_ count: Int) throws -> Run {
+    let socket = try BlockingWebSocket(options.hose(count), configuration: options.configuration)
+    var run = Run()
+    while let message = try socket.receive() {
+      run.receive(message)
+      if run.messages == count { break }
+    }
+    run.stop()
+    socket.shutdown()
+    return run
+  }
+}
+
+extension Run {
+  @inline(__always)
+  mutating func receive(_ message: WebSocketMessage) {
+    switch message {
+    case .text(let text): receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
+    case .binary(let payload): receive(count: payload.count, marker: payload.last ?? 0)
+    }
+  }
+}
+
+/// Something that only the sidecar's thread uses, until it has said that it is done.
+final class OnThread<Value>: @unchecked Sendable {
+  // The handler writes, on one thread; it is read after the stream that the handler finished.
+  var value: Value
+
+  init(_ value: Value) {
+    self.value = value
+  }
+}

@@ -1,0 +1,67 @@
+// Sidecar's own rows of the benchmark: a user of the public API, with the peers' command line and line of JSON.
+//
+//   hose, deflate    --api handler | inbound | messages | blocking
+//   send             --api inbound (asynchronous sends) | blocking
+//   echo             --api handler (on the sidecar's thread) | inbound (from a task of the pool)
+//   echo-blocking    --api blocking
+//   cycles, idle     --api own-thread | shared-thread
+
+import Dispatch
+import Glibc
+import Sidecar
+
+@main
+enum Main {
+  /// Not async: what runs here is a plain thread, and no task inherits the main actor.
+  static func main() {
+    do {
+      let options = try Options(arguments: Array(CommandLine.arguments.dropFirst()))
+      switch (options.workload, options.api) {
+      case ("hose", "blocking"), ("deflate", "blocking"): try timed(options, Hose(options: options).blocking)
+      case ("hose", _), ("deflate", _): inTask { try await timed(options, Hose(options: options).run) }
+      case ("send", "blocking"): try timed(options, Exchange(options: options).blockingSend)
+      case ("send", _): inTask { try await timed(options, Exchange(options: options).send) }
+      case ("echo", "handler"): inTask { print(try await Exchange(options: options).echoInHandler().json(options)) }
+      case ("echo", _): inTask { print(try await Exchange(options: options).echo().json(options)) }
+      case ("echo-blocking", _): print(try Exchange(options: options).blockingEcho().json(options))
+      case ("cycles", _): try timed(options, Connections(options: options).cycles)
+      case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
+      default: throw BenchError("unknown workload \(options.workload)")
+      }
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// Runs once to warm up, on a connection of its own, and once for the figures.
+  private static func timed(_ options: Options, _ run: (Int) throws -> Run) throws {
+    if options.warmup > 0 { _ = try run(options.warmup) }
+    print(try run(options.count).json(options))
+  }
+
+  @concurrent
+  private static func timed(_ options: Options, _ run: @Sendable (Int) async throws -> Run) async throws {
+    if options.warmup > 0 { _ = try await run(options.warmup) }
+    print(try await run(options.count).json(options))
+  }
+
+  /// Runs `body` in a task of the concurrency pool while this thread waits.
+  private static func inTask(_ body: @escaping @Sendable () async throws -> Void) {
+    let finished = DispatchSemaphore(value: 0)
+    Task.detached {
+      do {
+        try await body()
+      } catch {
+        fail(error)
+      }
+      finished.signal()
+    }
+    finished.wait()
+  }
+
+  private static func fail(_ error: any Error) -> Never {
+    let line = Array("sidecar-bench: \(error)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+    exit(1)
+  }
+}

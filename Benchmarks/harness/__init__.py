@@ -1,0 +1,1 @@
+"""The conductor of the benchmarks: who is measured, with what, how, and what comes of it."""

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Measure Sidecar and its peers against the same server, in turns, and write tables and charts.
+
+  Benchmarks/run.py              everything, about 15 minutes
+  Benchmarks/run.py --quick      about 2 minutes
+  Benchmarks/run.py --list       what there is, what is present, and why something is absent
+  Benchmarks/run.py --render     the tables and charts again, from the last results
+
+Needs what Benchmarks/Peers/setup.sh makes. Writes .build/bench/results.json, results.md and charts/.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from harness import analysis, charts, goals, report
+from harness.peers import BENCH, PRODUCT, ROWS, Row, listed_peers
+from harness.runner import Pinning, RunError, Server, find_count, run_once
+from harness.workloads import WORKLOADS, Workload, find
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer workloads and peers, shorter runs")
+    parser.add_argument("--workloads", default="", help="keys or parts of them, separated by commas")
+    parser.add_argument("--peers", default="", help="titles or parts of them, separated by commas")
+    parser.add_argument("--rounds", type=int, help="rounds of each workload (3 if quick, else 5)")
+    parser.add_argument("--seconds", type=float, help="about how long one run takes (0.12 if quick, else 0.5)")
+    parser.add_argument("--pin", default="", help="SERVER,CLIENT cores, or none; without it the first two")
+    parser.add_argument("--out", type=Path, default=BENCH, help="folder of the results")
+    parser.add_argument("--list", action="store_true", help="list workloads and peers, and end")
+    parser.add_argument(
+        "--render", action="store_true", help="write table and charts of the last results again, and end"
+    )
+    parser.add_argument(
+        "--require-product", action="store_true", help="fail if a row of Sidecar is absent, fails or misses a goal"
+    )
+    arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
+    arguments.seconds = arguments.seconds or (0.12 if arguments.quick else 0.5)
+    return arguments
+
+
+def chosen(wishes: str, name: str) -> bool:
+    """Say whether a name contains one of the wishes, or there are none."""
+    parts = [part.strip().lower() for part in wishes.split(",") if part.strip()]
+    return not parts or any(part in name.lower() for part in parts)
+
+
+def chosen_key(wishes: str, key: str) -> bool:
+    """Say the same of a workload's key; a wish that is one whole key means that one only, not `hose-16384` by `hose-16`."""
+    keys = {workload.key for workload in WORKLOADS}
+    parts = [part.strip() for part in wishes.split(",") if part.strip()]
+    return not parts or any(part == key if part in keys else part in key for part in parts)
+
+
+def chosen_workloads(arguments: argparse.Namespace) -> list[Workload]:
+    """Choose by --workloads, or by --quick."""
+    return [
+        workload
+        for workload in WORKLOADS
+        if chosen_key(arguments.workloads, workload.key)
+        and (workload.quick or arguments.workloads or not arguments.quick)
+    ]
+
+
+def chosen_rows(arguments: argparse.Namespace) -> list[Row]:
+    """Choose by --peers, or by --quick."""
+    return [
+        row
+        for row in ROWS
+        if chosen(arguments.peers, row.title) and (row.quick or arguments.peers or not arguments.quick)
+    ]
+
+
+def processor() -> str:
+    """Name the processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def describe_setting(arguments: argparse.Namespace, pinning: Pinning) -> dict:
+    """Note under which circumstances this is measured."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release().split("-")[0],
+        "pinning": pinning.describe(),
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "load_before": os.getloadavg()[0],
+        "command": shlex.join(["Benchmarks/run.py", *sys.argv[1:]]),
+    }
+
+
+class Conductor:
+    """Runs rounds and keeps what they gave."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.pinning = Pinning.choose(arguments.pin)
+        listed = listed_peers()
+        self.rows = []
+        self.results = {
+            "setting": describe_setting(arguments, self.pinning),
+            "workloads": {},
+            "versions": {},
+            "absent": {},
+            "failures": [],
+            "goals": [],
+        }
+        for row in chosen_rows(arguments):
+            if absence := row.absence(listed):
+                self.results["absent"][row.title] = absence
+            else:
+                self.rows.append(row)
+
+    def fail(self, row: Row, workload: Workload, reason: str) -> None:
+        """Keep a failure for the report."""
+        self.results["failures"].append({"workload": workload.key, "row": row.title, "reason": reason})
+        print(f"    {row.title}: FAILED: {reason}")
+
+    def measure(self, workload: Workload, server: Server) -> None:
+        """Measure all rows of a workload, in rounds."""
+        counts: dict[Row, int] = {}
+        for row in self.rows:
+            if workload.name in row.workloads:
+                try:
+                    counts[row] = find_count(row, workload, self.arguments.seconds, server, self.pinning)
+                except RunError as error:
+                    self.fail(row, workload, str(error))
+        found = {
+            row.title: {
+                "role": row.role,
+                "command": [*row.command, workload.name, "--api", row.api],
+                "count": count,
+                "samples": [],
+                "results": [],
+            }
+            for row, count in counts.items()
+        }
+        for turn in range(min(self.arguments.rounds, workload.rounds)):
+            # Each round in another order, so that nobody always runs after the same one.
+            order = list(counts)
+            order = order[turn % len(order) :] + order[: turn % len(order)] if order else []
+            for row in order:
+                count = counts[row]
+                warmup = 0 if workload.fixed_count else max(1, int(count * row.warmup))
+                entry = found[row.title]
+                try:
+                    result = run_once(row, workload, count, warmup, server, self.pinning)
+                except RunError as error:
+                    self.fail(row, workload, str(error))
+                    entry["samples"].append(None)
+                    continue
+                entry["samples"].append(workload.measure.read(result))
+                entry["results"].append(result)
+                self.results["versions"][row.title] = result.get("version", "")
+        analysis.analyse(workload.key, found)
+        self.results["workloads"][workload.key] = found
+        best = sorted(
+            ((entry["median"], title) for title, entry in found.items() if "median" in entry),
+            reverse=workload.measure.higher_is_better,
+        )
+        for value, title in best:
+            print(f"    {report.figure(value):>9}  {title}")
+
+    def run(self) -> None:
+        """Measure everything that was chosen."""
+        began = time.monotonic()
+        with Server(self.pinning) as server:
+            for workload in chosen_workloads(self.arguments):
+                print(f"[{time.monotonic() - began:5.0f} s] {workload.title}, {workload.measure.unit}", flush=True)
+                self.measure(workload, server)
+        self.results["goals"] = goals.judge(self.results["workloads"])
+        self.results["setting"]["took_seconds"] = round(time.monotonic() - began)
+
+
+def write(results: dict, out: Path) -> None:
+    """Write JSON, table and charts."""
+    (out / "charts").mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    (out / "results.md").write_text(report.markdown(results))
+    for key, rows in results["workloads"].items():
+        if chart := charts.bar_chart(find(key), rows, results["setting"]):
+            (out / "charts" / f"{key}.svg").write_text(chart)
+    print(f"{out}/results.json, results.md, charts/")
+
+
+def list_all() -> None:
+    """Print what there is."""
+    listed = listed_peers()
+    print("Workloads:")
+    for workload in WORKLOADS:
+        print(f"  {workload.key:18} {workload.title}{'  (quick)' if workload.quick else ''}")
+    print("Peers:")
+    for row in ROWS:
+        state = row.absence(listed) or "present"
+        print(f"  {row.title:42} {', '.join(row.workloads)}\n  {'':42} {state}{'  (quick)' if row.quick else ''}")
+
+
+def product_complaints(results: dict) -> list[str]:
+    """Say what keeps this run from being a full one of Sidecar."""
+    titles = {row.title for row in ROWS if row.role == PRODUCT}
+    complaints = [f"{title} is absent: {reason}" for title, reason in results["absent"].items() if title in titles]
+    complaints += [
+        f"{failure['row']} failed in {failure['workload']}"
+        for failure in results["failures"]
+        if failure["row"] in titles
+    ]
+    for goal in results["goals"]:
+        if not goal["met"] and not goal.get("aim"):
+            wanted = f"{goal['factor']:.2f} × {goal['reference']}" if "factor" in goal else f"{goal['ceiling']:g} KiB"
+            complaints.append(
+                f"{goal['row']} misses its goal in {goal['workload']}: {goal['reached']:.2f}, not {wanted}"
+            )
+    return complaints
+
+
+def main() -> int:
+    """Run, write, and judge if that was asked for."""
+    arguments = parse_arguments()
+    if arguments.list:
+        list_all()
+        return 0
+    if arguments.render:
+        write(json.loads((arguments.out / "results.json").read_text()), arguments.out)
+        return 0
+    conductor = Conductor(arguments)
+    for title, reason in conductor.results["absent"].items():
+        print(f"absent: {title}: {reason}")
+    conductor.run()
+    write(conductor.results, arguments.out)
+    if not arguments.require_product:
+        return 0
+    complaints = product_complaints(conductor.results)
+    for complaint in complaints:
+        print(complaint)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

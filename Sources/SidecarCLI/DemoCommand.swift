@@ -1,0 +1,109 @@
+internal import Sidecar
+internal import SidecarTesting
+
+/// `sidecar demo`: what the library does, and how fast, in a few seconds.
+enum DemoCommand {
+  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to measure, all in all. Default: 8.")
+  private static let messages = Option.value(
+    "messages", "n", "NUMBER",
+    "Instead: stream so many messages to each API, rounded up to\nthousands, and make a round trip for every fiftieth.")
+
+  static let syntax = CommandSyntax(
+    name: "demo", operands: "", summary: "Show what it does, and how fast, against an embedded server.",
+    details: """
+      Starts a server in this process, streams messages from it through the
+      asynchronous and then through the blocking API, makes round trips with each,
+      and shuts everything down. Every message is checked: content, order, number.
+
+      The exit code is 1 if anything is not as it should be.
+      """,
+    options: [seconds, messages])
+
+  /// How the time is divided, for each API: streaming, and then round trips.
+  private static let streamShare = 0.375
+  private static let roundTripShare = 0.125
+
+  private static let bound = Duration.seconds(5)
+
+  static func run(_ arguments: Arguments) async throws -> ExitCode {
+    let length: DemoFeed.Length
+    let roundTrips: DemoMeasurement.RoundTrips
+    if let count = try arguments.number(messages, in: 1...Int(Int32.max)) {
+      length = .rounds((count + DemoFeed.messagesPerRound - 1) / DemoFeed.messagesPerRound)
+      roundTrips = .count(max(1, count / 50))
+    } else {
+      let time = try arguments.seconds(seconds) ?? .seconds(8)
+      length = .time(time * streamShare)
+      roundTrips = .time(time * roundTripShare)
+    }
+
+    let feed = DemoFeed()
+    let progress = ProgressLine()
+    let stop = StopFlag.raisedBySignal()
+    var options = TestServer.Options()
+    options.recordedBytes = 0
+    let server = try TestServer(behavior: feed.behavior(length), options: options)
+    let page = DemoPage(progress: progress)
+    page.title(server.url)
+
+    let async = DemoMeasurement(
+      name: "async", feed: feed, roundTrips: roundTrips, progress: progress, stop: stop)
+    let (first, firstReport) = try await measure(async, server)
+    let blocking = DemoMeasurement(
+      name: "blocking", feed: feed, roundTrips: roundTrips, progress: progress, stop: stop)
+    page.show(first, async.name, "WebSocketSidecar, in a task")
+    let (second, secondReport) = try await onThread("demo") { try measureBlocking(blocking, server) }
+    page.show(second, blocking.name, "BlockingWebSocket, on a thread")
+
+    try check(first, server, 0, feed, stop)
+    try check(second, server, 1, feed, stop)
+    let serverEnded = await server.stop()
+    let counts = LiveCounts.current
+    page.show([("async", firstReport), ("blocking", secondReport)], counts)
+
+    let isClean = firstReport.isClean && secondReport.isClean && serverEnded && counts.isEmpty
+    page.verdict(stop.isRaised ? "interrupted" : nil, isClean: isClean)
+    return isClean ? .success : .failure
+  }
+
+  private static func measure(
+    _ measurement: DemoMeasurement, _ server: TestServer
+  ) async throws -> (DemoMeasurement.Result, ShutdownReport) {
+    let sidecar = try await WebSocketSidecar.connect(to: server.url)
+    do {
+      let result = try await measurement.run(sidecar)
+      return (result, await sidecar.shutdown(within: bound))
+    } catch {
+      await sidecar.shutdown(within: bound)
+      throw error
+    }
+  }
+
+  @available(*, noasync)
+  private static func measureBlocking(
+    _ measurement: DemoMeasurement, _ server: TestServer
+  ) throws -> (DemoMeasurement.Result, ShutdownReport) {
+    let socket = try BlockingWebSocket(server.url)
+    do {
+      let result = try measurement.run(socket)
+      return (result, socket.shutdown(within: bound))
+    } catch {
+      socket.shutdown(within: bound)
+      throw error
+    }
+  }
+
+  /// Compares what came with what the server has sent: between the two there is only its answer to the handshake, the
+  /// message behind the last one, and the round trips.
+  private static func check(
+    _ result: DemoMeasurement.Result, _ server: TestServer, _ index: Int, _ feed: DemoFeed, _ stop: StopFlag
+  ) throws(CommandError) {
+    guard !stop.isRaised else { return }
+    let perMessage = feed.bytesPerRound / DemoFeed.messagesPerRound
+    let received = (result.streamed + result.roundTrips.count) * perMessage
+    let beside = server.connections[index].bytesSent - received
+    guard (0..<4 * perMessage).contains(beside), result.streamed > 0, result.roundTrips.count > 0 else {
+      throw CommandError("the server sent \(received + beside) bytes, and messages of \(received) bytes came")
+    }
+  }
+}

@@ -1,0 +1,36 @@
+internal import CSystem
+internal import SidecarExecutor
+
+/// Runs `body` on a thread of its own: for what blocks, which a task must not. Nobody joins it.
+func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+  let context = Unmanaged.passRetained(ThreadBody(body))
+  var thread = pthread_t()
+  let error = csystem_thread_start(&thread, name, plainThreadMain, context.toOpaque())
+  guard error == 0 else {
+    context.release()
+    throw SystemError("pthread_create", code: error)
+  }
+  pthread_detach(thread)
+}
+
+private final class ThreadBody: Sendable {
+  let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) {
+    self.body = body
+  }
+}
+
+// At file scope: a closure would be inferred to belong to its caller's actor, and trap on the new thread.
+private func plainThreadMain(_ context: UnsafeMutableRawPointer) {
+  Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
+}
+
+/// Runs `body` on a thread of its own, and suspends until it has returned. Not ended early by cancellation.
+func onThread<Result: Sendable>(
+  _ name: String, _ body: @escaping @Sendable () throws -> Result
+) async throws -> Result {
+  let outcome = Completion<Swift.Result<Result, any Error>>()
+  try startThread(name) { outcome.complete(Swift.Result { try body() }) }
+  return try await outcome.uncancellableValue().get()
+}

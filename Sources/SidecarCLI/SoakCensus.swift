@@ -1,0 +1,66 @@
+internal import CSystem
+internal import Glibc
+internal import Sidecar
+
+/// What this process holds, as the library and the kernel count it.
+struct SoakCensus: Sendable, CustomStringConvertible {
+  /// The name of the threads of a soak's sidecars.
+  static let threadName = "soaked"
+
+  let alive: LiveCounts
+  let threads: Int
+  /// Of them, those of the soak's sidecars.
+  let sidecarThreads: Int
+  let descriptors: Int
+  let residentBytes: Int
+
+  /// Counts now.
+  static func take() -> SoakCensus {
+    let threads = entries(of: "/proc/self/task")
+    return SoakCensus(
+      alive: LiveCounts.current, threads: threads.count,
+      sidecarThreads: threads.count { text(of: "/proc/self/task/\($0)/comm") == threadName + "\n" },
+      // One of them is the descriptor that lists them.
+      descriptors: entries(of: "/proc/self/fd").count - 1,
+      residentBytes: residentBytes)
+  }
+
+  /// Resident memory alone, which costs little.
+  static var residentBytes: Int {
+    let pages = text(of: "/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  /// Gives freed memory back to the system, so that what is resident is what is held.
+  static func trimMemory() {
+    malloc_trim(0)
+  }
+
+  var description: String {
+    "\(alive); \(threads) threads and \(descriptors) descriptors in all, \(Figures.memory(residentBytes)) resident"
+  }
+
+  private static func entries(of directory: String) -> [String] {
+    guard let stream = opendir(directory) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names
+  }
+
+  /// The beginning of a small file; nothing if it can't be read, because the thread has gone, for example.
+  private static func text(of path: String) -> String {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return "" }
+    defer { close(descriptor) }
+    return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
+      let count = read(descriptor, buffer.baseAddress, buffer.count)
+      return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+internal import Sidecar
+
+/// `sidecar soak`: does anything leak, hang or come late, if it is done often enough?
+enum SoakCommand {
+  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to go on. Default: 30.")
+  private static let cycles = Option.value("cycles", "n", "NUMBER", "Instead: how many cycles to run.")
+  private static let only = Option.value(
+    "only", "o", "NUMBER",
+    "Instead: the one cycle of this number, to see it fail\nagain; with --seed. Shows the shutdown's report.")
+  private static let seed = Option.value(
+    "seed", "r", "NUMBER", "The seed of all random choices. Default: a random one,\nwhich is shown.")
+  private static let parallel = Option.value("parallel", "j", "NUMBER", "How many cycles run at once. Default: 8.")
+  private static let slack = Option.value(
+    "slack", nil, "SECONDS",
+    "How much longer than its bound a shutdown may take.\nDefault: 0.1, which is what is promised.")
+  private static let threadsLimit = Option.value(
+    "threads-limit", nil, "NUMBER",
+    "How many threads the process may have between rounds.\nDefault: 16 more than after the warm-up, for the pools.")
+  private static let memoryTolerance = Option.value(
+    "memory-tolerance", nil, "MIB", "How much resident memory may grow after the warm-up.\nDefault: 16.")
+
+  static let syntax = CommandSyntax(
+    name: "soak", operands: "", summary: "Create, use and end sidecars, until something leaks.",
+    details: """
+      Each cycle makes a sidecar, uses it and ends it, against a server in this
+      process. At random: the API, what the server does wrong (if anything), the
+      moment of the shutdown and its bound. Several cycles run at once.
+
+      Each shutdown has to end within its bound and 0.1 s, and every call that was
+      under way with it. Between rounds nothing of the library may be alive, and
+      the threads, descriptors and resident memory of the process must be what they
+      were after a warm-up.
+
+      The exit code is 1 if anything is not so; the summary then says how to see
+      the same again. Ctrl-C ends early, in order, with the summary.
+      """,
+    options: [seconds, cycles, only, seed, parallel, slack, threadsLimit, memoryTolerance])
+
+  static func run(_ arguments: Arguments) async throws -> ExitCode {
+    var settings = SoakRun.Settings()
+    settings.seed = try arguments.number(seed, in: 0...UInt64.max) ?? UInt64.random(in: 0..<1_000_000_000)
+    if let number = try arguments.number(only, in: 0...Int(Int32.max)) {
+      settings.numbers = number..<number + 1
+      settings.showsReports = true
+      Terminal.output.write("cycle \(number): \(SoakPlan(seed: settings.seed, number: number))\n")
+    } else if let count = try arguments.number(cycles, in: 1...Int(Int32.max)) {
+      settings.numbers = 0..<count
+      settings.warmUp = min(settings.warmUp, max(1, count / 4))
+    } else {
+      settings.time = try arguments.seconds(seconds) ?? .seconds(30)
+    }
+    settings.parallel = try arguments.number(parallel, in: 1...1000) ?? settings.parallel
+    settings.slack = try arguments.seconds(slack) ?? settings.slack
+    settings.threadsLimit = try arguments.number(threadsLimit, in: 1...1_000_000)
+    if let tolerance = try arguments.number(memoryTolerance, in: 0...1_000_000) {
+      settings.memoryTolerance = tolerance << 20
+    }
+
+    let progress = ProgressLine(plainInterval: .seconds(5))
+    let run = SoakRun(settings, stop: .raisedBySignal(), progress: progress)
+    do {
+      try await run.run()
+    } catch {
+      // Out of descriptors or threads, most likely: a failure of the soak, and the summary says where it stood.
+      show(run, settings)
+      throw error
+    }
+    show(run, settings)
+    return run.tally.failures.isEmpty ? .success : .failure
+  }
+
+  // MARK: The summary
+
+  private static func show(_ run: SoakRun, _ settings: SoakRun.Settings) {
+    let tally = run.tally
+    func line(_ name: String, _ text: String) { Terminal.output.write("  \(name.padded(to: 13))\(text)\n") }
+
+    let rate = Figures.decimal(Double(tally.cycles) / max(run.elapsed.inSeconds, 0.001), places: 0)
+    let title = Terminal.output.styled("soak", .bold)
+    Terminal.output.write(
+      "\(title): \(Figures.count(tally.cycles)) cycles in \(run.elapsed.readable), \(rate) a second, seed \(settings.seed)\n"
+    )
+    let uses = SoakPlan.Use.allCases.map { "\(Figures.count(tally.uses[$0] ?? 0)) \($0.rawValue)" }
+    line("used", uses.joined(separator: ", "))
+    line(
+      "shut down",
+      "\(Figures.count(tally.shutdowns)), the worst \(max(.zero, tally.worstExcess).readable) beyond its bound; "
+        + "\(Figures.count(tally.shutdowns - tally.cleanShutdowns)) with a peer that had to be given up")
+    if let before = run.baseline, let after = run.lastCensus {
+      line("alive", "\(after.alive)")
+      line("threads", "\(after.threads), after the warm-up \(before.threads)")
+      line("descriptors", "\(after.descriptors), after the warm-up \(before.descriptors)")
+      line(
+        "memory",
+        "\(Figures.memory(after.residentBytes)), after the warm-up \(Figures.memory(before.residentBytes)), "
+          + "at most \(Figures.memory(tally.mostResident))")
+      line("checked", "\(Figures.count(tally.checks)) times between rounds")
+    }
+    guard !tally.failures.isEmpty else {
+      return Terminal.output.write(Terminal.output.styled("nothing has drifted", .good) + "\n")
+    }
+    for (cycle, text) in tally.failures.prefix(20) {
+      Terminal.output.write(Terminal.output.styled("failed", .bad) + ": \(Escaping.line(text))\n")
+      if let cycle {
+        Terminal.output.write("        again with: sidecar soak --seed \(settings.seed) --only \(cycle)\n")
+      }
+    }
+    let rest = tally.failures.count - 20
+    if rest > 0 { Terminal.output.write("and \(rest) more\n") }
+  }
+}

@@ -1,0 +1,27 @@
+import Synchronization
+
+/// A number that any thread can raise.
+public final class Tally: Sendable {
+  private let number = Atomic(0)
+
+  public init() {}
+
+  public var count: Int { number.load(ordering: .relaxed) }
+
+  /// Raises the number; returns it.
+  @discardableResult
+  public func add(_ amount: Int = 1) -> Int {
+    number.wrappingAdd(amount, ordering: .relaxed).newValue
+  }
+}
+
+/// Something that is open until it is closed, from any thread.
+public final class Latch: Sendable {
+  private let state = Atomic(true)
+
+  public init() {}
+
+  public var isOpen: Bool { state.load(ordering: .relaxed) }
+
+  public func close() { state.store(false, ordering: .relaxed) }
+}
