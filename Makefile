@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-release strict tsan asan interop readme lint format clean
+.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential readme lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
 # The sanitizers make everything slower by an order of magnitude. Tests that hold the code to a time allow for it.
@@ -51,6 +51,16 @@ asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
 interop: setup ## Run the tests against a real server, three times over
 	swift build --build-tests
 	for round in 1 2 3; do swift test --disable-xctest --skip-build --filter InteropTests ; done
+
+fuzz-smoke: setup ## Fuzz every target for 5 seconds, in debug and then in release
+	Tests/Fuzz/run.sh all --seconds 5
+	Tests/Fuzz/run.sh all --seconds 5 --release
+
+fuzz: setup ## Fuzz every target for 10 minutes, optimised
+	nice -n 19 Tests/Fuzz/run.sh all --seconds 600 --release
+
+differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
+	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
 
 readme: setup ## Compile the Swift code in README.md as a package that depends on this one, and run its commands
 	.ci/check-readme

@@ -58,5 +58,11 @@ let package = Package(
       name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
       exclude: ["Peers", "setup.sh"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
+    .testTarget(
+      name: "DifferentialTests", dependencies: ["TestSupport", "WebSocketProtocol"], path: "Tests/Differential",
+      exclude: ["peer.py", "setup.sh"], swiftSettings: strict),
+    .target(
+      name: "FuzzTargets", dependencies: ["WebSocketProtocol"], path: "Tests/Fuzz/Targets", swiftSettings: strict),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay", swiftSettings: strict),
   ]
 )

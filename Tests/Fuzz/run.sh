@@ -58,7 +58,7 @@ for target in "${targets[@]}"; do
   inputs=("$corpus" "$here/Corpus/$target")
   if [ -d "$here/Regressions/$target" ]; then inputs+=("$here/Regressions/$target"); fi
   if FUZZ_TARGET=$target "$program" "${options[@]}" "$@" "${inputs[@]}" >"$log" 2>&1; then
-    done_line=$(grep -a ' DONE ' "$log" | tail -1 | tr -s ' \t' ' ')
+    done_line=$(grep -aE '[[:space:]]DONE[[:space:]]' "$log" | tail -1 | tr -s ' \t' ' ')
     rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
     echo "$target: no failure in $seconds s, $rate inputs a second:$done_line"
   else
