@@ -3,7 +3,7 @@ internal import Glibc
 internal import Sidecar
 
 /// What this process holds, as the library and the kernel count it.
-struct SoakCensus: Sendable, CustomStringConvertible {
+struct SoakCensus: Sendable {
   /// The name of the threads of a soak's sidecars.
   static let threadName = "soaked"
 
@@ -11,8 +11,13 @@ struct SoakCensus: Sendable, CustomStringConvertible {
   let threads: Int
   /// Of them, those of the soak's sidecars.
   let sidecarThreads: Int
+  /// Without those of timers, which Dispatch opens and closes as it likes, and the library does not use.
   let descriptors: Int
   let residentBytes: Int
+  /// What has been allocated and not freed: far steadier than what is resident.
+  let heapBytes: Int
+
+  private static let timer = "anon_inode:[timerfd]"
 
   /// Counts now.
   static func take() -> SoakCensus {
@@ -21,8 +26,8 @@ struct SoakCensus: Sendable, CustomStringConvertible {
       alive: LiveCounts.current, threads: threads.count,
       sidecarThreads: threads.count { text(of: "/proc/self/task/\($0)/comm") == threadName + "\n" },
       // One of them is the descriptor that lists them.
-      descriptors: entries(of: "/proc/self/fd").count - 1,
-      residentBytes: residentBytes)
+      descriptors: entries(of: "/proc/self/fd").count { target(of: "/proc/self/fd/\($0)") != timer } - 1,
+      residentBytes: residentBytes, heapBytes: Int(mallinfo2().uordblks + mallinfo2().hblkhd))
   }
 
   /// Resident memory alone, which costs little.
@@ -34,10 +39,6 @@ struct SoakCensus: Sendable, CustomStringConvertible {
   /// Gives freed memory back to the system, so that what is resident is what is held.
   static func trimMemory() {
     malloc_trim(0)
-  }
-
-  var description: String {
-    "\(alive); \(threads) threads and \(descriptors) descriptors in all, \(Figures.memory(residentBytes)) resident"
   }
 
   private static func entries(of directory: String) -> [String] {
@@ -61,6 +62,14 @@ struct SoakCensus: Sendable, CustomStringConvertible {
     return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
       let count = read(descriptor, buffer.baseAddress, buffer.count)
       return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+  }
+
+  private static func target(of link: String) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let base = buffer.baseAddress else { return "" }
+      let count = readlink(link, base, buffer.count)
+      return String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
   }
 }

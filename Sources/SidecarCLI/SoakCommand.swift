@@ -17,7 +17,7 @@ enum SoakCommand {
     "threads-limit", nil, "NUMBER",
     "How many threads the process may have between rounds.\nDefault: 16 more than after the warm-up, for the pools.")
   private static let memoryTolerance = Option.value(
-    "memory-tolerance", nil, "MIB", "How much resident memory may grow after the warm-up.\nDefault: 16.")
+    "memory-tolerance", nil, "MIB", "How much resident memory may grow after the warm-up.\nDefault: 64.")
 
   static let syntax = CommandSyntax(
     name: "soak", operands: "", summary: "Create, use and end sidecars, until something leaks.",
@@ -28,8 +28,8 @@ enum SoakCommand {
 
       Each shutdown has to end within its bound and 0.1 s, and every call that was
       under way with it. Between rounds nothing of the library may be alive, and
-      the threads, descriptors and resident memory of the process must be what they
-      were after a warm-up.
+      the threads, descriptors and memory of the process must be what they were
+      after a warm-up: of allocated memory, 4 MiB more are tolerated.
 
       The exit code is 1 if anything is not so; the summary then says how to see
       the same again. Ctrl-C ends early, in order, with the summary.
@@ -85,13 +85,19 @@ enum SoakCommand {
     line(
       "shut down",
       "\(Figures.count(tally.shutdowns)), the worst \(max(.zero, tally.worstExcess).readable) beyond its bound; "
-        + "\(Figures.count(tally.shutdowns - tally.cleanShutdowns)) with a peer that had to be given up")
+        + "\(Figures.count(tally.shutdowns - tally.cleanShutdowns)) not clean")
+    if tally.shutdownsWithAbandoned > 0 {
+      line("", "\(Figures.count(tally.shutdownsWithAbandoned)) of them abandoned something, which then ended by itself")
+    }
     if let before = run.baseline, let after = run.lastCensus {
       line("alive", "\(after.alive)")
       line("threads", "\(after.threads), after the warm-up \(before.threads)")
       line("descriptors", "\(after.descriptors), after the warm-up \(before.descriptors)")
       line(
-        "memory",
+        "allocated",
+        "\(Figures.memory(after.heapBytes)), after the warm-up \(Figures.memory(before.heapBytes))")
+      line(
+        "resident",
         "\(Figures.memory(after.residentBytes)), after the warm-up \(Figures.memory(before.residentBytes)), "
           + "at most \(Figures.memory(tally.mostResident))")
       line("checked", "\(Figures.count(tally.checks)) times between rounds")

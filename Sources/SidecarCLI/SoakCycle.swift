@@ -61,7 +61,8 @@ struct SoakCycle: Sendable {
         group.addTask { await receive(from: sidecar, mismatch) }
         group.addTask { _ = try? await sidecar.ping() }
         guard plan.hasRunningTask else { return }
-        group.addTask { try? await sidecar.run { _ in try await Task.sleep(for: .seconds(600)) } }
+        // Waits for what never comes, and not by sleeping: the runtime keeps a sleep, cancelled or not, until its time.
+        group.addTask { try? await sidecar.run { _ in _ = await Completion<Void>().value() } }
       }
     }
     await untilMoment(sidecar)
@@ -173,10 +174,6 @@ extension SoakCycle.Outcome {
     self.excess = max(self.excess ?? excess, excess)
     reports.append(report)
     if excess > slack { failures.append("the shutdown took \(time.readable) instead of \(bound.readable)") }
-    // No code of ours holds the thread or ignores cancellation. Without time it may not get to end, which it then does
-    // by itself: the next census would see it.
-    guard bound >= .milliseconds(100) else { return }
-    for thing in report.abandoned { failures.append("the shutdown abandoned \(thing)") }
   }
 
   mutating func add(_ other: SoakCycle.Outcome) {

@@ -17,7 +17,9 @@ final class SoakRun: Sendable {
     /// How many threads the process may have between two rounds; nil for some more than after the warm-up.
     var threadsLimit: Int?
     /// How much more memory may be resident than after the warm-up.
-    var memoryTolerance = 16 << 20
+    var memoryTolerance = 64 << 20
+    /// How much more may be allocated.
+    var heapTolerance = 4 << 20
     /// Whether the report of every shutdown is shown.
     var showsReports = false
   }
@@ -28,6 +30,8 @@ final class SoakRun: Sendable {
     var uses: [SoakPlan.Use: Int] = [:]
     var shutdowns = 0
     var cleanShutdowns = 0
+    /// On a busy machine a thread or task may not get to end in time. It has to by the next check.
+    var shutdownsWithAbandoned = 0
     var worstExcess = Duration.zero
     var checks = 0
     var mostResident = 0
@@ -140,6 +144,7 @@ final class SoakRun: Sendable {
       if let excess = outcome.excess {
         state.tally.shutdowns += 1
         if outcome.wasClean { state.tally.cleanShutdowns += 1 }
+        if outcome.reports.contains(where: { !$0.abandoned.isEmpty }) { state.tally.shutdownsWithAbandoned += 1 }
         state.tally.worstExcess = max(state.tally.worstExcess, excess)
       }
       state.tally.failures += outcome.failures.map { (plan.number, "\($0) (\(plan))") }
@@ -190,6 +195,10 @@ final class SoakRun: Sendable {
     if census.residentBytes > baseline.residentBytes + settings.memoryTolerance {
       let before = Figures.memory(baseline.residentBytes)
       drift.append("\(Figures.memory(census.residentBytes)) of memory resident, \(before) after the warm-up")
+    }
+    if census.heapBytes > baseline.heapBytes + settings.heapTolerance {
+      let before = Figures.memory(baseline.heapBytes)
+      drift.append("\(Figures.memory(census.heapBytes)) of memory allocated, \(before) after the warm-up")
     }
     return drift
   }
