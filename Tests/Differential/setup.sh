@@ -12,7 +12,7 @@ exec 9>"$venv.lock"
 flock 9
 [ -e "$venv/version" ] && exit 0
 
-"$root/Scripts/setup"
+"$root/.ci/setup"
 python3 -m venv --clear "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade websockets wsproto
 # Moved into place last: an environment that was left half made is made again.
