@@ -30,6 +30,8 @@ final class Outbox: Sendable {
 
   private enum Phase {
     case notOpen
+    /// Closing has begun before the connection is open. It may still open, if that was under way, and has to be closed.
+    case refusingToOpen(WebSocketError)
     case open
     /// Closing has begun: no new messages, but control frames still go out.
     case refusing(WebSocketError)
@@ -107,7 +109,8 @@ final class Outbox: Sendable {
   private func refusal(_ state: inout State, orWait waiter: Completion<Void>?) -> Admission? {
     switch state.phase {
     case .notOpen: return .notOpen
-    case .refusing(let error), .closeQueued(let error), .ended(let error): return .failed(error)
+    case .refusingToOpen(let error), .refusing(let error), .closeQueued(let error), .ended(let error):
+      return .failed(error)
     case .open:
       guard state.unwritten >= highWatermark else { return nil }
       if let waiter { state.waiters.append(waiter) }
@@ -196,9 +199,9 @@ final class Outbox: Sendable {
   func refuse(_ error: WebSocketError) {
     let waiters = state.withLock { state in
       switch state.phase {
-      case .notOpen: state.phase = .ended(error)
+      case .notOpen: state.phase = .refusingToOpen(error)
       case .open: state.phase = .refusing(error)
-      case .refusing, .closeQueued, .ended: break
+      case .refusingToOpen, .refusing, .closeQueued, .ended: break
       }
       return Outbox.takeWaiters(&state)
     }
@@ -255,7 +258,11 @@ final class Outbox: Sendable {
     state.withLock { state in
       state.socket = socket
       state.requestFlush = requestFlush
-      if case .notOpen = state.phase { state.phase = .open }
+      switch state.phase {
+      case .notOpen: state.phase = .open
+      case .refusingToOpen(let error): state.phase = .refusing(error)
+      case .open, .refusing, .closeQueued, .ended: break
+      }
     }
   }
 
@@ -275,7 +282,7 @@ final class Outbox: Sendable {
     state.withLock { state in
       switch state.phase {
       case .open, .refusing: Outbox.append(opcode, payload, to: &state)
-      case .notOpen, .closeQueued, .ended: break
+      case .notOpen, .refusingToOpen, .closeQueued, .ended: break
       }
     }
   }

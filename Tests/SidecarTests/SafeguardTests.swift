@@ -40,6 +40,35 @@ import Testing
       #expect(try thread.postAndWait(until: .after(.seconds(5))) { thread.isCurrent })
     }
   }
+
+  // MARK: In the middle of opening
+
+  @Test func `a shutdown that meets the server's answer half way still says Close`() async throws {
+    let created = Completion<WebSocketSidecar>()
+    let entered = Completion<Void>()
+    let gate = DispatchSemaphore(value: 0)
+    // The client's thread is held while the answer is on its way: it finds the answer before it finds the order to close.
+    let holding = TestServer.Step.open { _, _ in
+      created.current?.connection.post { _ in
+        entered.complete(())
+        holdThread(gate)
+      }
+      _ = entered.wait(until: .after(.seconds(20)))
+    }
+    let ready = TestServer.Gate()
+    let server = try TestServer(behavior: .script([.waitFor(ready), holding, .receiveClose, .sendClose()]))
+    let client = try WebSocketSidecar(server.url)
+    created.complete(client)
+    ready.open()
+    let peer = try await server.connection()
+    #expect(await eventually { () async in peer.isOpen })
+    client.coordinator.request(bound: .seconds(10), keepingUnread: false, payload: .normal)
+    gate.signal()
+    let report = await client.shutdown()
+    #expect(report.isClean, "\(report)")
+    #expect(try await peer.receivedClose().code == .normalClosure)
+    await server.stop()
+  }
 }
 
 /// Code of the application's that does not return before the test says so, or has failed.
