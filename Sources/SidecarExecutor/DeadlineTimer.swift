@@ -13,7 +13,9 @@ package final class DeadlineTimer: Sendable {
       source = Locked(nil)
       return
     }
-    let timer = DispatchSource.makeTimerSource(queue: .global())
+    // Not the default global queue, whose threads are the concurrency pool's: with the pool full of blocked tasks, a
+    // timer there is late by a second. Tasks never have this quality of service, so its threads are free.
+    let timer = DispatchSource.makeTimerSource(queue: .global(qos: .userInteractive))
     timer.setEventHandler(handler: action)
     timer.schedule(deadline: deadline.dispatchTime, leeway: .milliseconds(1))
     timer.activate()

@@ -130,7 +130,9 @@ final class JobQueue: Sendable {
   // MARK: The stand-in
 
   private func startStandIn() {
-    DispatchQueue.global().async { [self] in
+    // A queue of its own brings a thread when it needs one; a global one shares them with the concurrency pool, which may
+    // be full.
+    DispatchQueue(label: "sidecar.stand-in").async { [self] in
       asCurrent {
         var batch: [Job] = []
         while takeLate(into: &batch) {

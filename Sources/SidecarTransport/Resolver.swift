@@ -48,7 +48,9 @@ package struct Resolver: Sendable {
       completion(.success(addresses))
       return
     }
-    DispatchQueue.global().async { [lookUp] in
+    // A queue of its own brings a thread when it needs one. The global one shares its threads with the concurrency pool:
+    // a full pool would hold up the look-up, and slow look-ups the pool.
+    DispatchQueue(label: "sidecar.resolver").async { [lookUp] in
       completion(
         Result { () throws(ResolutionError) in
           let addresses = try lookUp(host, port)
