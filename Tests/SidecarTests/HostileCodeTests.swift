@@ -235,7 +235,7 @@ import Testing
 private func hold(_ gate: DispatchSemaphore) { gate.wait() }
 
 private func blockingShutdown(_ sidecar: WebSocketSidecar) {
-  BlockingWebSocket(sidecar).shutdown(within: .seconds(1))
+  BlockingWebSocket(sidecar).shutdown(within: .seconds(20))
 }
 
 private func errorsOfBlockingCalls(_ socket: BlockingWebSocket, _ url: String) -> [WebSocketError] {
