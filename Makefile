@@ -8,7 +8,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential readme lint format clean
+.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential soak bench bench-quick \
+        bench-smoke instructions readme lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
 # The sanitizers make everything slower by an order of magnitude. Tests that hold the code to a time allow for it.
@@ -61,6 +62,32 @@ fuzz: setup ## Fuzz every target for 10 minutes, optimised
 
 differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
 	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
+
+soak: setup ## Make and end 10,000 sidecars in one process, half of them amid faults; what leaks shows
+	swift build -c release --product sidecar
+	.build/release/sidecar soak --cycles 10000
+
+bench: setup ## Measure Sidecar beside every other client that can be had: about 15 minutes on an idle machine
+	Benchmarks/Peers/setup.sh
+	swift build -c release --product sidecar-bench
+	Benchmarks/run.py
+
+bench-quick: setup ## The same with less of everything: about 2 minutes, behind the set-up
+	Benchmarks/Peers/setup.sh
+	swift build -c release --product sidecar-bench
+	Benchmarks/run.py --quick
+
+bench-smoke: setup ## See that the benchmarks' server and Sidecar's own rows work
+	make -C Benchmarks/Servers check
+	Benchmarks/Peers/setup.sh raw-c
+	swift build -c release --product sidecar-bench
+	Benchmarks/run.py --peers sidecar,raw --rounds 1 --seconds 0.1
+
+instructions: setup ## Count the instructions that a message costs, and compare them with what they may be
+	command -v valgrind >/dev/null || .ci/setup valgrind
+	swift build -c release --product sidecar-bench
+	make -C Benchmarks/Servers
+	Benchmarks/instructions.py
 
 readme: setup ## Compile the Swift code in README.md as a package that depends on this one, and run its commands
 	.ci/check-readme

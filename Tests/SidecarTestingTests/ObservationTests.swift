@@ -122,7 +122,7 @@ import Testing
     let connection = try server.connection()
     try connection.messages(count: 100)
     #expect(connection.isTruncated)
-    #expect((1..<100).contains(connection.messages.count))
+    #expect(connection.messages.count < 100)
     #expect(connection.messageCount == 100)
     #expect(server.stop())
   }
