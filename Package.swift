@@ -43,7 +43,8 @@ let package = Package(
       name: "sidecar-bench", dependencies: ["Sidecar"], path: "Benchmarks/Sidecar", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport",
+      exclude: ["python.sh"], swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -52,12 +53,15 @@ let package = Package(
     .testTarget(
       name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
     .testTarget(
+      name: "SidecarCLITests", dependencies: ["Sidecar", "SidecarCLI", "SidecarTesting", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
-      exclude: ["Peers", "setup.sh"], swiftSettings: strict),
+      exclude: ["Peers"], swiftSettings: strict),
     .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
     .testTarget(
       name: "DifferentialTests", dependencies: ["TestSupport", "WebSocketProtocol"], path: "Tests/Differential",
-      exclude: ["peer.py", "setup.sh"], swiftSettings: strict),
+      exclude: ["peer.py"], swiftSettings: strict),
     .target(
       name: "FuzzTargets", dependencies: ["WebSocketProtocol"], path: "Tests/Fuzz/Targets", swiftSettings: strict),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay", swiftSettings: strict),

@@ -81,7 +81,8 @@ public struct WebSocketConfiguration: Sendable {
 
   /// Is told what happens to the sidecar, one event at a time. Default: nil.
   ///
-  /// Called on whatever thread the event happens; it must return soon, and must not call the sidecar.
+  /// Called on whatever thread the event happens; it must return soon, and must not call the sidecar. The last event is
+  /// told before `shutdown` returns, unless the log takes more than 20 ms for it.
   public var onLog: (@Sendable (LogEvent) -> Void)?
 
   /// Resolves host names; replaced by tests that need a slow or lying resolver.

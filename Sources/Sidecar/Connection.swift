@@ -150,8 +150,10 @@ actor Connection {
   func finishEnding() {
     guard case .ending(let status) = phase, places.outbox.end(status.error ?? .closed(status)) else { return }
     phase = .ended
-    socket?.close()
+    // First where other threads find it: a shutdown that gives up would otherwise abort a descriptor that may be somebody
+    // else's by now.
     places.outbox.closeSocket()
+    socket?.close()
     socket = nil
     unsent.removeAll(keepingCapacityUpTo: 0)
     configuration.onLog?(.connectionEnded(status))

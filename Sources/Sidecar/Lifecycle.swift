@@ -76,6 +76,8 @@ struct Lifecycle: Sendable {
   /// react to their cancellation, the last turn of the loop and the join. Promised to users as "at most 100 ms" to leave
   /// room for a loaded machine.
   static let grace = Duration.milliseconds(50)
+  /// How long the log may take for its last line before the shutdown returns all the same.
+  static let logGrace = Duration.milliseconds(20)
 
   private(set) var state = State.running
   private(set) var steps: [ShutdownReport.Step] = []

@@ -131,10 +131,9 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func abandonThread() {
-    if ownsThread {
-      state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
-      thread.abandon()
-    }
+    // A shared thread goes on, but it has not ended the connection: it is held all the same.
+    state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
+    if ownsThread { thread.abandon() }
     // What the thread can't do any more in time: end every call that waits on the connection, and let the peer see the
     // end of the stream. The descriptor itself stays with the thread.
     connection.places.outbox.abortSocket()
@@ -156,12 +155,26 @@ final class ShutdownCoordinator: Sendable {
     snapshot.timer?.cancel()
     let final = makeReport(snapshot, isFinal: true)
     LiveCounters.sidecars.decrement()
+    guard let onLog = connection.configuration.onLog else { return publish(final) }
+    // Off the sidecar's thread, which is about to be joined. The log has a moment, so that it is complete when the
+    // shutdown returns; a slow one does not hold it up.
+    let logged = Completion<Void>()
+    let timer = DeadlineTimer(.after(Lifecycle.logGrace)) { logged.complete(()) }
+    logged.whenComplete {
+      timer.cancel()
+      self.publish(final)
+    }
+    SpareWorker.run {
+      onLog(.shutDown(final))
+      logged.complete(())
+    }
+  }
+
+  private func publish(_ final: ShutdownReport) {
     report.complete(final)
     // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
     // for it is released all the same.
-    if tasks.isEmpty == false { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
-    // Behind the report, which a slow log must not hold up.
-    connection.configuration.onLog?(.shutDown(final))
+    if !tasks.isEmpty { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
   }
 
   private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {

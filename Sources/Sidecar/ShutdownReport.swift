@@ -46,7 +46,7 @@ public struct ShutdownReport: Hashable, Sendable {
   ///
   /// It holds only memory of its own, and ends by itself once it can.
   public enum Abandoned: Hashable, Sendable, CustomStringConvertible {
-    /// The sidecar's thread: a closure or handler of the application's does not return.
+    /// The sidecar's thread, its own or a shared one: a closure or handler of the application's does not return.
     case thread(name: String)
     /// Tasks that were started with `run` and do not react to cancellation.
     case tasks(count: Int)

@@ -93,7 +93,7 @@ struct ConnectSession: Sendable {
         try startThread("stdin") { self.send() }
       case .notOpened(let error):
         await sidecar.shutdown(within: .zero)
-        throw error
+        throw explained(error)
       case .inputEnded:
         inputEnded()
       case .inputFailed(let reason):
@@ -224,7 +224,7 @@ struct ConnectSession: Sendable {
   private func finish(_ end: OutputEnd, _ inputFailure: String?) async throws -> ExitCode {
     let report = await sidecar.shutdown(within: settings.shutdownBound)
     switch end {
-    case .failed(let error): throw error
+    case .failed(let error): throw explained(error)
     case .cannotWrite(let error): throw CommandError("cannot write the output: \(error.reason)")
     case .nobodyReads: return .success
     case .orderly:
@@ -233,6 +233,19 @@ struct ConnectSession: Sendable {
         Terminal.error.write(Terminal.error.styled(Escaping.line("\(status)"), .dim) + "\n")
       }
       return .success
+    }
+  }
+
+  /// The error in the words of somebody who knows of one connection only, and with what the server had to say.
+  private func explained(_ error: WebSocketError) -> any Error {
+    switch error {
+    case .closed(let status?):
+      return CommandError("\(status)")
+    case .handshakeRefused(let refusal):
+      let body = String(decoding: refusal.body, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
+      return body.isEmpty ? error : CommandError("\(error); it says: \(body)")
+    default:
+      return error
     }
   }
 

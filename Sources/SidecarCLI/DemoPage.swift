@@ -37,10 +37,12 @@ struct DemoPage: Sendable {
     line("still alive: \(counts)")
   }
 
-  func verdict(_ remark: String?, isClean: Bool) {
-    let remark = remark.map { "\($0): " } ?? ""
-    let verdict = isClean ? styled("everything is as it should be", .good) : styled("something is wrong", .bad)
-    line(remark + verdict)
+  func verdict(isClean: Bool) {
+    line(isClean ? styled("everything is as it should be", .good) : styled("something is wrong", .bad))
+  }
+
+  func interrupted(_ counts: LiveCounts) {
+    line("interrupted; still alive: \(counts)")
   }
 
   private func line(_ text: String) {

@@ -50,9 +50,11 @@ package final class Completion<Value: Sendable>: Sendable {
       switch waiter {
       case .task(let continuation): continuation.resume(returning: .value(value))
       case .thread(let semaphore): semaphore.signal()
-      case .closure(let closure): closure(value)
+      case .closure: break
       }
     }
+    // Last: a closure may lead to code of the application's, which blocks, and no call may wait for that.
+    for case .closure(let closure) in waiters.values { closure(value) }
     return isFirst
   }
 

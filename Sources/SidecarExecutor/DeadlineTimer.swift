@@ -1,6 +1,6 @@
 internal import Dispatch
 
-/// Runs an action at a deadline, off every thread that user code could hold.
+/// Runs an action at a deadline, off every thread that user code could hold; see ``SpareWorker``.
 ///
 /// A Dispatch timer source rather than a sleeping task or `asyncAfter`: cancelled, it lets go of its action at once
 /// instead of keeping it until the deadline.
@@ -13,7 +13,7 @@ package final class DeadlineTimer: Sendable {
       source = Locked(nil)
       return
     }
-    let timer = DispatchSource.makeTimerSource(queue: .global())
+    let timer = DispatchSource.makeTimerSource(queue: SpareWorker.queue())
     timer.setEventHandler(handler: action)
     timer.schedule(deadline: deadline.dispatchTime, leeway: .milliseconds(1))
     timer.activate()

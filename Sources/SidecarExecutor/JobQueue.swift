@@ -1,5 +1,4 @@
 internal import CSystem
-internal import Dispatch
 
 /// One thing to run on a sidecar thread.
 enum Job {
@@ -130,7 +129,7 @@ final class JobQueue: Sendable {
   // MARK: The stand-in
 
   private func startStandIn() {
-    DispatchQueue.global().async { [self] in
+    SpareWorker.run { [self] in
       asCurrent {
         var batch: [Job] = []
         while takeLate(into: &batch) {

@@ -34,11 +34,9 @@ package final class Locked<State: ~Copyable>: @unchecked Sendable {
 
   /// Runs `body` with exclusive access to the state.
   @inlinable @inline(__always)
-  package func withLock<Result: ~Copyable, Failure: Error>(
-    _ body: (inout State) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
+  package func withLock<Result>(_ body: (inout State) -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    return try body(&state.pointee)
+    return body(&state.pointee)
   }
 }

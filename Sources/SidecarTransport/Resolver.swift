@@ -1,6 +1,6 @@
 internal import CSystem
-internal import Dispatch
 internal import Glibc
+internal import SidecarExecutor
 
 /// A name that could not be resolved, with the resolver's reason.
 public struct ResolutionError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -48,7 +48,7 @@ package struct Resolver: Sendable {
       completion(.success(addresses))
       return
     }
-    DispatchQueue.global().async { [lookUp] in
+    SpareWorker.run { [lookUp] in
       completion(
         Result { () throws(ResolutionError) in
           let addresses = try lookUp(host, port)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import WebSocketProtocol
 
 /// The process of the independent parsers: fed with conversations, one after the other.
@@ -20,16 +21,7 @@ final class ParserPeer {
   /// Starts the process, and makes its environment the first time. Blocks.
   init() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
-    let setup = Process()
-    setup.executableURL = URL(filePath: "/usr/bin/env")
-    setup.arguments = ["bash", folder.appending(path: "setup.sh").path]
-    setup.standardInput = FileHandle.nullDevice
-    try setup.run()
-    setup.waitUntilExit()
-    guard setup.terminationStatus == 0 else {
-      throw Failure(description: "setup.sh ended with status \(setup.terminationStatus); see its output above")
-    }
-    process.executableURL = folder.appending(path: "../../.build/differential-venv/bin/python").standardized
+    process.executableURL = URL(filePath: try PythonEnvironment.interpreter())
     process.arguments = [folder.appending(path: "peer.py").path]
     process.standardInput = input
     process.standardOutput = output

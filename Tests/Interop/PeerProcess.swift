@@ -24,8 +24,9 @@ final class PeerProcess: Sendable {
 
   /// Starts `script` and waits until it listens.
   static func start(_ script: String = "server.py") async throws -> PeerProcess {
-    let interpreter = try await PythonEnvironment.interpreter()
-    let path = PythonEnvironment.folder.appending(path: "Peers/\(script)").path(percentEncoded: false)
+    let interpreter = try await onThread { try PythonEnvironment.interpreter() }
+    let folder = URL(filePath: #filePath).deletingLastPathComponent()
+    let path = folder.appending(path: "Peers/\(script)").path(percentEncoded: false)
     let (process, stream) = try spawn([interpreter, path])
     let output = LineReader(owning: stream)
     do {

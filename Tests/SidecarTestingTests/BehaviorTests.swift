@@ -4,7 +4,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite(.census) struct `Behaviors` {
+@Suite(.census, .offThePool) struct `Behaviors` {
   @Test(arguments: [TestServer.Options.Loopback.ipv4, .ipv6])
   func `an echo server sends text back as text and binary as binary`(_ loopback: TestServer.Options.Loopback)
     async throws

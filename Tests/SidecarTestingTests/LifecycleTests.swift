@@ -5,7 +5,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite(.aloneWithCensus, .serialized) struct `Lifecycle of a server` {
+@Suite(.aloneWithCensus, .serialized, .offThePool) struct `Lifecycle of a server` {
   @Test func `after the stop no thread and no descriptor is left`() throws {
     func cycle() throws {
       let server = try TestServer(behaviors: [.echo, .script([.open, .stall]), .acceptOnly, .fireHose(message: "x")])
@@ -18,7 +18,7 @@ import Testing
     try cycle()
     let before = ProcessCensus.take()
     for _ in 0..<100 { try cycle() }
-    // Other tests run beside this one: what they hold comes and goes, a leak of a hundred and more stays.
+    // Tests without a census run beside this one: what they hold comes and goes, a leak of a hundred and more stays.
     #expect(eventually { ProcessCensus.take().descriptors < before.descriptors + 80 })
     #expect(eventually { ProcessCensus.take().threads < before.threads + 80 })
   }

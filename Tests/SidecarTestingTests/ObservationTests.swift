@@ -4,7 +4,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite(.census) struct `Observations` {
+@Suite(.census, .offThePool) struct `Observations` {
   @Test func `the opening request is there with its target, headers and offers`() async throws {
     var configuration = WebSocketConfiguration()
     configuration.headers = [("X-Token", "secret")]
@@ -122,7 +122,7 @@ import Testing
     let connection = try server.connection()
     try connection.messages(count: 100)
     #expect(connection.isTruncated)
-    #expect((1..<100).contains(connection.messages.count))
+    #expect(connection.messages.count < 100)
     #expect(connection.messageCount == 100)
     #expect(server.stop())
   }

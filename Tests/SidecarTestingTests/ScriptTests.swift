@@ -3,7 +3,7 @@ import SidecarTesting
 import TestSupport
 import Testing
 
-@Suite(.census) struct `Scripts` {
+@Suite(.census, .offThePool) struct `Scripts` {
   /// Starts a server with a script and opens a connection to it, request and answer.
   private func open(
     _ steps: [TestServer.Step], options: TestServer.Options = .init()

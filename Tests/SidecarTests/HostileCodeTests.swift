@@ -24,7 +24,6 @@ import Testing
     let entered = Completion<Void>()
     let client = try await WebSocketSidecar.connect(to: server.url)
     let waiting = Task { try await client.receive() }
-    let pinging = Task { try await client.ping() }
     let running = Task {
       try await client.run { _ in
         entered.complete(())
@@ -32,6 +31,8 @@ import Testing
       }
     }
     _ = await entered.uncancellableValue()
+    // Not before: it would be answered.
+    let pinging = Task { try await client.ping() }
     let closing = Task { try await client.close(timeout: .seconds(60)) }
 
     let report = await shutDown(client)
@@ -148,6 +149,40 @@ import Testing
     await server.stop()
   }
 
+  @Test func `a log that blocks at the last line does not hold up the shutdown`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let gate = DispatchSemaphore(value: 0)
+    var configuration = WebSocketConfiguration()
+    configuration.onLog = { event in if case .shutDown = event { _ = gate.wait(timeout: .now() + 20) } }
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    let report = await shutDown(client)
+    #expect(report.isClean, "\(report)")
+    gate.signal()
+    await server.stop()
+  }
+
+  @Test func `a closure that holds a shared thread is named, and every call on the sidecar ends`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let gate = DispatchSemaphore(value: 0)
+    let entered = Completion<Void>()
+    let thread = try SidecarThread(name: "shared")
+    let client = try await WebSocketSidecar.connect(to: server.url, on: thread)
+    let waiting = Task { try await client.receive() }
+    thread.post {
+      entered.complete(())
+      hold(gate)
+    }
+    _ = await entered.uncancellableValue()
+    let report = await shutDown(client)
+    #expect(report.abandoned == [.thread(name: "shared")])
+    #expect(try await waiting.value == nil)
+    #expect(client.closeStatus?.error == .timedOut(.closingHandshake))
+    gate.signal()
+    #expect(await eventually { () async in LiveCounters.sidecars.value == 0 })
+    #expect(await thread.shutdown())
+    await server.stop()
+  }
+
   @Test func `a consumer that never reads does not hold up the shutdown`() async throws {
     let server = try TestServer(behavior: .fireHose(message: .binary(Array(repeating: 1, count: 1000))))
     let client = try await WebSocketSidecar.connect(to: server.url)
@@ -200,7 +235,7 @@ import Testing
 private func hold(_ gate: DispatchSemaphore) { gate.wait() }
 
 private func blockingShutdown(_ sidecar: WebSocketSidecar) {
-  BlockingWebSocket(sidecar).shutdown(within: .seconds(1))
+  BlockingWebSocket(sidecar).shutdown(within: .seconds(20))
 }
 
 private func errorsOfBlockingCalls(_ socket: BlockingWebSocket, _ url: String) -> [WebSocketError] {

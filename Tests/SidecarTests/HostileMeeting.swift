@@ -41,7 +41,7 @@ struct HostileMeeting {
     try await withTestServer(.echo) { server in
       let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
       try await client.send("hello")
-      try demand(try await client.receive(timeout: .seconds(60)) == "hello", "the echo does not answer")
+      try demand(try await client.receive(timeout: .seconds(120)) == "hello", "the echo does not answer")
       await client.shutdown()
     }
     let gate = TestServer.Gate()
@@ -62,7 +62,7 @@ struct HostileMeeting {
   }
 
   /// The error that the connection ends with; nil if it ends in order.
-  static func error(of client: WebSocketSidecar, within bound: Duration = .seconds(60)) async throws -> WebSocketError?
+  static func error(of client: WebSocketSidecar, within bound: Duration = .seconds(120)) async throws -> WebSocketError?
   {
     do throws(WebSocketError) {
       while try await client.receive(timeout: bound) != nil {}
