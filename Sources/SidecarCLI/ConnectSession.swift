@@ -38,7 +38,7 @@ struct ConnectSession: Sendable {
     case quiet
     /// Everything that came has been written.
     case outputEnded(OutputEnd)
-    case interrupted(Signal)
+    case interrupted
   }
 
   private enum OutputEnd: Sendable {
@@ -75,7 +75,7 @@ struct ConnectSession: Sendable {
 
   /// Runs until the connection ends, or somebody wants it to.
   func run() async throws -> ExitCode {
-    SignalWatch.onSignal { [post] in post.yield(.interrupted($0)) }
+    SignalWatch.onSignal { [post] in post.yield(.interrupted) }
     Task { [sidecar, post] in
       do throws(WebSocketError) {
         try await sidecar.connected()
@@ -103,8 +103,8 @@ struct ConnectSession: Sendable {
         close()
       case .outputEnded(let end):
         return try await finish(end, inputFailure)
-      case .interrupted(let signal):
-        return await interrupted(by: signal)
+      case .interrupted:
+        return await interrupted()
       }
     }
     return .success
@@ -249,7 +249,7 @@ struct ConnectSession: Sendable {
     }
   }
 
-  private func interrupted(by signal: Signal) async -> ExitCode {
+  private func interrupted() async -> ExitCode {
     let report = await sidecar.shutdown(within: settings.shutdownBound)
     _ = await outputEnded.value(until: .after(ConnectSession.outputGrace))
     let text = "\(report)".split(separator: "\n").map { Escaping.line(String($0)) + "\n" }.joined()
