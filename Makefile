@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential soak bench bench-quick \
+.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential soak census bench bench-quick \
         bench-smoke instructions readme lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
@@ -63,9 +63,14 @@ fuzz: setup ## Fuzz every target for 10 minutes, optimised
 differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
 	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
 
-soak: setup ## Make and end 10,000 sidecars in one process, half of them amid faults; what leaks shows
+soak: setup ## Make and end 10,000 sidecars in one process, amid random faults; what leaks shows
 	swift build -c release --product sidecar
 	.build/release/sidecar soak --cycles 10000
+
+census: setup ## Make, use and end 10,000 sidecars in one process: threads, descriptors and memory stay where they are
+	swift build -c release --product sidecar-bench
+	make -C Benchmarks/Servers
+	Benchmarks/with-server .build/release/sidecar-bench census --count 10000
 
 bench: setup ## Measure Sidecar beside every other client that can be had: about 15 minutes on an idle machine
 	Benchmarks/Peers/setup.sh

@@ -5,6 +5,7 @@
 //   echo             --api handler (on the sidecar's thread) | inbound (from a task of the pool)
 //   echo-blocking    --api blocking
 //   cycles, idle     --api own-thread | shared-thread
+//   census           that --count cycles leave nothing behind; only here
 
 import Dispatch
 import Glibc
@@ -26,6 +27,7 @@ enum Main {
       case ("echo-blocking", _): print(try Exchange(options: options).blockingEcho().json(options))
       case ("cycles", _): try timed(options, Connections(options: options).cycles)
       case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
+      case ("census", _): inTask { print(try await Census(options: options).run(options.count).json(options)) }
       default: throw BenchError("unknown workload \(options.workload)")
       }
     } catch {

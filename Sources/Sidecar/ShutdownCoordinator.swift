@@ -81,7 +81,7 @@ final class ShutdownCoordinator: Sendable {
     case .abandonTasks: abandonTasks()
     case .stopThread: if ownsThread { thread.requestStop() }
     case .abandonThread: abandonThread()
-    case .logWaiting(let step, let elapsed): connection.configuration.onLog?(.shutdownWaiting(step, elapsed: elapsed))
+    case .logWaiting(let step, let elapsed): logWaiting(step, elapsed)
     case .announce: announce()
     }
   }
@@ -121,8 +121,12 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func cancelTasks() {
-    let count = tasks.cancelAll { self.handle(.tasksEnded) }
+    let count = tasks.count
+    guard count > 0 else { return tasks.cancelAll { self.handle(.tasksEnded) } }
     state.withLock { $0.cancelledTaskCount = count }
+    // The application's cancellation handlers run where the task is cancelled, and may block: not here, where the timers
+    // are served, or the sidecar.
+    SpareWorker.run { [tasks] in tasks.cancelAll { self.handle(.tasksEnded) } }
   }
 
   private func abandonTasks() {
@@ -142,6 +146,11 @@ final class ShutdownCoordinator: Sendable {
     connection.places.release(status)
     connection.places.outbox.end(.closed(status))
     connection.places.ended.complete(status)
+  }
+
+  private func logWaiting(_ step: ShutdownReport.Step.Name, _ elapsed: Duration) {
+    guard let onLog = connection.configuration.onLog else { return }
+    SpareWorker.run { onLog(.shutdownWaiting(step, elapsed: elapsed)) }
   }
 
   private func announce() {
@@ -174,7 +183,7 @@ final class ShutdownCoordinator: Sendable {
     report.complete(final)
     // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
     // for it is released all the same.
-    if !tasks.isEmpty { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
+    if tasks.count > 0 { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
   }
 
   private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {

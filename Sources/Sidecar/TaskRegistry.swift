@@ -38,8 +38,8 @@ final class TaskRegistry: Sendable {
   /// Whether there is a task that the shutdown has to wait for.
   var hasTasks: Bool { state.withLock { state in !state.entries.values.allSatisfy(\.isExempt) } }
 
-  /// Whether no task is running.
-  var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
+  /// How many tasks are running.
+  var count: Int { state.withLock { $0.entries.count } }
 
   /// Registers a task that is about to start; nil when the sidecar is closing.
   func begin(release: @escaping @Sendable (WebSocketError) -> Void) -> ID? {
@@ -86,9 +86,10 @@ final class TaskRegistry: Sendable {
     state.withLock { $0.isClosed = true }
   }
 
-  /// Cancels every task; `whenEmpty` is called once none is left to wait for, at once if there is none. Returns how
-  /// many were cancelled.
-  func cancelAll(whenEmpty: @escaping @Sendable () -> Void) -> Int {
+  /// Cancels every task; `whenEmpty` is called once none is left to wait for, at once if there is none.
+  ///
+  /// Runs the application's cancellation handlers, which may take long.
+  func cancelAll(whenEmpty: @escaping @Sendable () -> Void) {
     let (entries, callNow) = state.withLock { state in
       state.isClosed = true
       state.whenEmpty = whenEmpty
@@ -96,7 +97,6 @@ final class TaskRegistry: Sendable {
     }
     for entry in entries { entry.cancel?() }
     callNow?()
-    return entries.count
   }
 
   /// Releases whoever waits for a task that is still running; returns how many such tasks there are, without the ones

@@ -1,6 +1,10 @@
 internal import Dispatch
 
-/// Runs an action at a deadline, off every thread that user code could hold; see ``SpareWorker``.
+/// Runs an action at a deadline, off every thread that user code could hold.
+///
+/// The action must not block, nor run code of the application's: the few workers that serve timers are shared by all of
+/// them. They are those of the highest class of service, which tasks never have, so that a concurrency pool full of
+/// blocked tasks does not make a deadline late. A queue for each timer would do as well, but each could bring a thread.
 ///
 /// A Dispatch timer source rather than a sleeping task or `asyncAfter`: cancelled, it lets go of its action at once
 /// instead of keeping it until the deadline.
@@ -13,7 +17,7 @@ package final class DeadlineTimer: Sendable {
       source = Locked(nil)
       return
     }
-    let timer = DispatchSource.makeTimerSource(queue: SpareWorker.queue())
+    let timer = DispatchSource.makeTimerSource(queue: .global(qos: .userInteractive))
     timer.setEventHandler(handler: action)
     timer.schedule(deadline: deadline.dispatchTime, leeway: .milliseconds(1))
     timer.activate()

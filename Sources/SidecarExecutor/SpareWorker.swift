@@ -1,19 +1,14 @@
-package import Dispatch
+internal import Dispatch
 
-/// A worker that is there although the application has taken all the others.
+/// A worker for what may block, which is there although the application has taken all the others.
 ///
 /// Dispatch gives its global queues, and with them the concurrency pool, about one thread for each core, and adds one a
 /// second at most while those are blocked. A shutdown that needed one of them would wait for the application. A serial
 /// queue is served by a thread beyond that number, and the highest class of service has such threads of its own: here
 /// each piece of work gets a queue, so that no two of them wait for each other.
 package enum SpareWorker {
-  /// Makes a queue that a worker serves.
-  package static func queue() -> DispatchQueue {
-    DispatchQueue(label: "sidecar.spare-worker", qos: .userInteractive)
-  }
-
   /// Runs `body` on a worker, soon.
   package static func run(_ body: @escaping @Sendable () -> Void) {
-    queue().async(execute: body)
+    DispatchQueue(label: "sidecar.spare-worker", qos: .userInteractive).async(execute: body)
   }
 }

@@ -50,10 +50,14 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     while start < bytes.count {
       let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n"))
       let piece = bytes[start..<(end ?? bytes.count)]
-      start += piece.count + (end == nil ? 0 : 1)
-      total += piece.count + (end == nil ? 0 : 1)
-      if total > limits.total { throw .headTooLarge(limit: limits.total) }
-      if line.count + piece.count > limits.line { throw .lineTooLong(limit: limits.line) }
+      let count = piece.count + (end == nil ? 0 : 1)
+      start += count
+      // Whichever limit comes first is named, so that the verdict does not depend on how the bytes are cut.
+      let roomInLine = limits.line - line.count
+      let roomInHead = limits.total - total
+      if count > roomInHead, roomInHead <= roomInLine { throw .headTooLarge(limit: limits.total) }
+      if piece.count > roomInLine { throw .lineTooLong(limit: limits.line) }
+      total += count
       line.append(contentsOf: piece)
       guard end != nil else { break }
       if let head = try takeLine() { return (start, head) }

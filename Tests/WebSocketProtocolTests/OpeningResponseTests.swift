@@ -215,6 +215,13 @@ import WebSocketProtocol
     #expect(throws: HandshakeViolation.headTooLarge(limit: 65_536)) { try result(interim, request()) }
   }
 
+  @Test func `the limit that comes first counts, however much comes at once`() {
+    let long = answer("A: " + String(repeating: "a", count: 100_000))
+    #expect(throws: HandshakeViolation.lineTooLong(limit: 8192)) { try result(long, request()) }
+    let manyAndLong = String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 2300) + long
+    #expect(throws: HandshakeViolation.headTooLarge(limit: 65_536)) { try result(manyAndLong, request()) }
+  }
+
   @Test func `bytes beyond ASCII in a value do no harm`() throws {
     let bytes = utf8("HTTP/1.1 101 x\r\n" + Self.upgrade + Self.accept + "X: ") + [0xFF, 0xE9] + utf8("\r\n\r\n")
     #expect(try result(bytes, request())?.headers.first("X") == "\u{FFFD}\u{FFFD}")

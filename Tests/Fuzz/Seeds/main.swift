@@ -82,6 +82,12 @@ let heads: [(String, UInt8, String)] = [
   ("accepted with a subprotocol", 32, "\(answer)Sec-WebSocket-Protocol: superchat\r\n\r\n"),
   ("accepted with frames behind it", 0, "\(answer)\r\n\u{1}\u{2}"),
   ("interim responses", 0, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\(answer)\r\n"),
+  ("interim responses without end", 0x80, "HTTP/1.1 100 Continue\r\n\r\n"),
+  (
+    "a line without end", 0xC0,
+    "HTTP/1.1 101 x\r\nA: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  ),
+  ("lines without end", 0x80, "HTTP/1.1 101 x\r\nA: b\r\nA: b\r\n"),
   ("refused", 0, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nsorry"),
   ("folded", 0, "HTTP/1.1 101 x\r\nUpgrade:\r\n websocket\r\nConnection: keep-alive,\r\n\tUpgrade\r\n\r\n"),
   (
