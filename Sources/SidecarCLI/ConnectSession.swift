@@ -31,14 +31,13 @@ struct ConnectSession: Sendable {
   private enum Event: Sendable {
     case opened
     case notOpened(WebSocketError)
-    case inputEnded
-    /// Something in the input, or the input itself, can't be sent.
-    case inputFailed(String)
+    /// Nothing more is sent; holds the reason, if there is more to be sent.
+    case inputEnded(failure: String?)
     /// The input has ended, and nothing comes any more.
     case quiet
     /// Everything that came has been written.
     case outputEnded(OutputEnd)
-    case interrupted(Signal)
+    case interrupted
   }
 
   private enum OutputEnd: Sendable {
@@ -52,13 +51,17 @@ struct ConnectSession: Sendable {
 
   /// How long after a shutdown a slow reader of stdout is waited for.
   private static let outputGrace = Duration.seconds(1)
+  /// How long the sender has, when the connection has ended, to find out whether it has something to send.
+  private static let inputGrace = Duration.milliseconds(100)
   /// How long a peer may leave a Ping unanswered and send nothing else, before the connection counts as quiet.
   private static let pongPatience = Duration.seconds(10)
 
   private let settings: Settings
   private let sidecar: WebSocketSidecar
   private let watch = QuietWatch()
-  private let outputEnded = Completion<Void>()
+  /// Completed by the sender, with what is wrong if anything is.
+  private let inputEnd = Completion<String?>()
+  private let outputEnd = Completion<OutputEnd>()
   private let events: AsyncStream<Event>
   private let post: AsyncStream<Event>.Continuation
 
@@ -75,7 +78,7 @@ struct ConnectSession: Sendable {
 
   /// Runs until the connection ends, or somebody wants it to.
   func run() async throws -> ExitCode {
-    SignalWatch.onSignal { [post] in post.yield(.interrupted($0)) }
+    SignalWatch.onSignal { [post] in post.yield(.interrupted) }
     Task { [sidecar, post] in
       do throws(WebSocketError) {
         try await sidecar.connected()
@@ -84,27 +87,25 @@ struct ConnectSession: Sendable {
         post.yield(.notOpened(error))
       }
     }
-    var inputFailure: String?
+    var isOpen = false
     for await event in events {
       switch event {
       case .opened:
+        isOpen = true
         greet()
         try startThread("stdout") { self.receive() }
         try startThread("stdin") { self.send() }
       case .notOpened(let error):
         await sidecar.shutdown(within: .zero)
         throw explained(error)
-      case .inputEnded:
+      case .inputEnded(nil):
         inputEnded()
-      case .inputFailed(let reason):
-        inputFailure = reason
-        close()
-      case .quiet:
+      case .inputEnded(failure: _?), .quiet:
         close()
       case .outputEnded(let end):
-        return try await finish(end, inputFailure)
-      case .interrupted(let signal):
-        return await interrupted(by: signal)
+        return try await finish(end)
+      case .interrupted:
+        return await interrupted(isOpen: isOpen)
       }
     }
     return .success
@@ -136,14 +137,15 @@ struct ConnectSession: Sendable {
             failure = "line \(number) of the input is not UTF-8; --binary sends any bytes"
           }
         } catch {
-          failure = "line \(number) of the input could not be sent: \(error)"
+          failure = "line \(number) of the input could not be sent: \(explained(error))"
         }
         return failure == nil
       }
     } catch {
       failure = "cannot read the input: \(error.reason)"
     }
-    post.yield(failure.map { .inputFailed($0) } ?? .inputEnded)
+    inputEnd.complete(failure)
+    post.yield(.inputEnded(failure: failure))
   }
 
   private func receive() {
@@ -167,7 +169,7 @@ struct ConnectSession: Sendable {
       }
     }
     watch.becameIdle()
-    outputEnded.complete(())
+    outputEnd.complete(end)
     post.yield(.outputEnded(end))
   }
 
@@ -221,14 +223,17 @@ struct ConnectSession: Sendable {
     }
   }
 
-  private func finish(_ end: OutputEnd, _ inputFailure: String?) async throws -> ExitCode {
+  private func finish(_ end: OutputEnd) async throws -> ExitCode {
     let report = await sidecar.shutdown(within: settings.shutdownBound)
     switch end {
     case .failed(let error): throw explained(error)
     case .cannotWrite(let error): throw CommandError("cannot write the output: \(error.reason)")
     case .nobodyReads: return .success
     case .orderly:
-      if let inputFailure { throw CommandError(inputFailure) }
+      // The peer may have closed in order, with lines left that nobody will hear of. In that case sending them fails now;
+      // otherwise the sender is waiting for input, and nothing is lost.
+      let grace = Terminal.input.isInteractive ? Duration.zero : ConnectSession.inputGrace
+      if case .value(let failure?) = await inputEnd.value(until: .after(grace)) { throw CommandError(failure) }
       if Terminal.input.isInteractive, let status = report.closeStatus {
         Terminal.error.write(Terminal.error.styled(Escaping.line("\(status)"), .dim) + "\n")
       }
@@ -249,9 +254,9 @@ struct ConnectSession: Sendable {
     }
   }
 
-  private func interrupted(by signal: Signal) async -> ExitCode {
+  private func interrupted(isOpen: Bool) async -> ExitCode {
     let report = await sidecar.shutdown(within: settings.shutdownBound)
-    _ = await outputEnded.value(until: .after(ConnectSession.outputGrace))
+    if isOpen { _ = await outputEnd.value(until: .after(ConnectSession.outputGrace)) }
     let text = "\(report)".split(separator: "\n").map { Escaping.line(String($0)) + "\n" }.joined()
     Terminal.error.write(text)
     return report.isClean ? .success : .failure

@@ -29,8 +29,8 @@ enum ServeCommand {
     options.loopback = try arguments.choice(address, of: Address.self) == .ipv6 ? .ipv6 : .ipv4
     // Nobody looks at what the connections have said.
     options.recordedBytes = 0
-    let signal = Completion<Signal>()
-    SignalWatch.onSignal { signal.complete($0) }
+    let signal = Completion<Void>()
+    SignalWatch.onSignal { signal.complete(()) }
 
     let server: TestServer
     do throws(SystemError) {
@@ -39,7 +39,7 @@ enum ServeCommand {
       throw CommandError("cannot listen on port \(options.port): \(error.reason)")
     }
     Terminal.output.write(server.url + "\n")
-    _ = await signal.uncancellableValue()
+    await signal.uncancellableValue()
     let count = server.connectionCount
     let ended = await server.stop()
     Terminal.error.write("served \(count) connection\(count == 1 ? "" : "s")\n")

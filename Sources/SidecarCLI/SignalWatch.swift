@@ -9,7 +9,7 @@ internal import SidecarExecutor
 ///
 /// The main thread does the waiting, and nothing else: left to the runtime it would let every signal through.
 enum SignalWatch {
-  private static let watcher = Locked<(@Sendable (Signal) -> Void)?>(nil)
+  private static let watcher = Locked<(@Sendable () -> Void)?>(nil)
 
   private static var set: sigset_t {
     var set = sigset_t()
@@ -36,25 +36,12 @@ enum SignalWatch {
         return watcher
       }
       guard let body else { _exit(128 + number) }
-      body(Signal(number: number))
+      body()
     }
   }
 
-  /// Calls `body` with the first signal, on the main thread; it must return soon.
-  static func onSignal(_ body: @escaping @Sendable (Signal) -> Void) {
+  /// Calls `body` at the first signal, on the main thread; it must return soon.
+  static func onSignal(_ body: @escaping @Sendable () -> Void) {
     watcher.withLock { $0 = body }
-  }
-}
-
-/// A signal that asks for the end.
-struct Signal: Sendable, CustomStringConvertible {
-  let number: Int32
-
-  var description: String {
-    switch number {
-    case SIGINT: "SIGINT"
-    case SIGTERM: "SIGTERM"
-    default: "signal \(number)"
-    }
   }
 }

@@ -31,13 +31,22 @@ final class CommandProcess: Sendable {
     try self.init(arguments)
   }
 
-  init(_ arguments: [String]) throws {
+  convenience init(_ arguments: [String]) throws {
     let (input, childInput) = try Stream.pair()
     let (output, childOutput) = try Stream.pair()
     let (errors, childErrors) = try Stream.pair()
-    (self.input, self.output, self.errors) = (input, output, errors)
-    process = try CommandProcess.spawn(
-      [CommandProcess.path] + arguments, [childInput.descriptor, childOutput.descriptor, childErrors.descriptor])
+    try self.init(arguments, ours: [input, output, errors], theirs: [childInput, childOutput, childErrors])
+  }
+
+  /// Starts the command on a terminal of its own, which is all of its standard streams.
+  convenience init(onTerminal arguments: String...) throws {
+    let (ours, theirs) = try Stream.terminal()
+    try self.init(arguments, ours: [ours, ours, ours], theirs: [theirs, theirs, theirs])
+  }
+
+  private init(_ arguments: [String], ours: [Stream], theirs: [Stream]) throws {
+    (input, output, errors) = (ours[0], ours[1], ours[2])
+    process = try CommandProcess.spawn([CommandProcess.path] + arguments, theirs.map(\.descriptor))
     let (process, status) = (process, status)
     CommandProcess.onOwnThread {
       var result: Int32 = 0
@@ -45,7 +54,7 @@ final class CommandProcess: Sendable {
       status.complete(result & 0x7F == 0 ? (result >> 8) & 0xFF : 128 + result & 0x7F)
     }
     output.startReading()
-    errors.startReading()
+    if errors !== output { errors.startReading() }
   }
 
   deinit {
@@ -112,7 +121,7 @@ final class CommandProcess: Sendable {
     return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/sidecar"
   }()
 
-  private static func onOwnThread(_ body: @escaping @Sendable () -> Void) {
+  static func onOwnThread(_ body: @escaping @Sendable () -> Void) {
     Task.detached { try await onThread { body() } }
   }
 

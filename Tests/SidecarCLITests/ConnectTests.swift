@@ -107,6 +107,26 @@ import Testing
     }
   }
 
+  @Test func `lines that the peer does not wait for are not lost in silence`() async throws {
+    try await withTestServer(.script([.open, .receiveMessage, .sendClose()])) { server in
+      let lines = Array(repeating: String(repeating: "x", count: 10_000), count: 3000)
+      let finished = try await run("connect", server.url, input: bytes(of: lines))
+      #expect(finished.code == 1)
+      #expect(finished.errors.contains(#/line \d+ of the input could not be sent: closed by the peer with 1000/#))
+    }
+  }
+
+  @Test func `an orderly end by the peer is no error while the input stays open`() async throws {
+    try await withTestServer(.script([.open, .receiveMessage, .send("bye"), .sendClose()])) { server in
+      let command = try CommandProcess("connect", server.url)
+      command.write("quit\n")
+      let finished = try await command.finished()
+      #expect(finished.code == 0)
+      #expect(finished.output == "bye\n")
+      #expect(finished.errors.isEmpty)
+    }
+  }
+
   @Test func `headers and subprotocols are sent`() async throws {
     var options = TestServer.Options()
     options.subprotocols = ["chat.v1"]
@@ -126,7 +146,7 @@ import Testing
     let refused = try TestServer.refusedPort()
     let expected = [
       (refused.url, "cannot connect (127.0.0.1:\(refused.port): Connection refused)"),
-      ("ws://nowhere.invalid/", "cannot resolve \"nowhere.invalid\": "),
+      ("ws://nowhere.invalid/", "resolve"),
       ("http://localhost/", "is not a WebSocket URL: the scheme is http"),
       ("ws://", "is not a WebSocket URL: "),
     ]

@@ -24,16 +24,12 @@ import Testing
     #expect(first.lines[0] != other.lines[0])
   }
 
-  @Test func `what drifts is a failure that says how to see it again`() async throws {
-    // No process has so few threads; and no shutdown takes no time at all.
+  @Test func `what drifts is a failure`() async throws {
+    // No process that does anything has so few threads.
     let threads = try await run(
       "soak", "--cycles", "10", "--seed", "7", "--threads-limit", "1", "--slack", patientSlack)
     #expect(threads.code == 1)
     #expect(threads.output.contains(#/failed: \d+ threads, the limit is 1/#))
-    let slack = try await run("soak", "--cycles", "40", "--seed", "7", "--slack", "0.001")
-    if slack.code != 0 {
-      #expect(slack.output.contains("again with: sidecar soak --seed 7 --only "))
-    }
   }
 
   @Test func `a signal ends it early, with the summary`() async throws {

@@ -8,12 +8,14 @@ import TestSupport
 /// inherits an end, and then keeps the stream from ending.
 final class Stream: Sendable {
   let descriptor: Int32
+  private let isSocket: Bool
   /// Everything has been read.
   let ended = Completion<Void>()
   private let received = Locked<[UInt8]>([])
 
-  private init(owning descriptor: Int32) {
+  private init(owning descriptor: Int32, isSocket: Bool = true) {
     self.descriptor = descriptor
+    self.isSocket = isSocket
   }
 
   deinit {
@@ -26,6 +28,26 @@ final class Stream: Sendable {
       throw SystemError("socketpair", code: errno)
     }
     return (Stream(owning: ends[0]), Stream(owning: ends[1]))
+  }
+
+  // TIOCSPTLCK and TIOCGPTN, whose definitions are too much for Swift.
+  private static let (unlock, getNumber): (UInt, UInt) = (0x4004_5431, 0x8004_5430)
+
+  /// A terminal, as a window has it (ours) and as a command has it (theirs).
+  static func terminal() throws -> (ours: Stream, theirs: Stream) {
+    // What posix_openpt and its kin do, which Glibc's module does not expose.
+    let window = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    guard window >= 0 else { throw SystemError("open", code: errno) }
+    let ours = Stream(owning: window, isSocket: false)
+    var (number, isLocked): (UInt32, Int32) = (0, 0)
+    guard ioctl(window, Stream.unlock, &isLocked) == 0, ioctl(window, Stream.getNumber, &number) == 0 else {
+      throw SystemError("ioctl", code: errno)
+    }
+    let terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    guard terminal >= 0 else { throw SystemError("open", code: errno) }
+    var size = winsize(ws_row: 24, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0)
+    _ = ioctl(terminal, UInt(TIOCSWINSZ), &size)
+    return (ours, Stream(owning: terminal, isSocket: false))
   }
 
   /// Reads until the end, on a thread of its own.
@@ -41,7 +63,11 @@ final class Stream: Sendable {
     }
   }
 
-  var text: String { String(decoding: received.withLock { $0 }, as: UTF8.self) }
+  /// What has been read; the ends of lines as the command wrote them, and not as a terminal shows them.
+  var text: String {
+    let text = String(decoding: received.withLock { $0 }, as: UTF8.self)
+    return isSocket ? text : String(text.map { $0 == "\r\n" ? "\n" : $0 })
+  }
 
   var lineCount: Int { received.withLock { bytes in bytes.count { $0 == UInt8(ascii: "\n") } } }
 
@@ -49,7 +75,11 @@ final class Stream: Sendable {
   func write(_ bytes: [UInt8]) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = rest.withUnsafeBytes { bytes in
+        isSocket
+          ? send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+          : Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+      }
       if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
     }
   }
