@@ -26,7 +26,9 @@ struct Census {
       return count
     }
 
-    var description: String { "\(threads) threads, \(descriptors) descriptors, \(residentKiB) KiB resident, alive: \(counts)" }
+    var description: String {
+      "\(threads) threads, \(descriptors) descriptors, \(residentKiB) KiB resident, alive: \(counts)"
+    }
   }
 
   /// Throws what has drifted. Memory may not grow by more than 2 % from the first half's end to the second's.
