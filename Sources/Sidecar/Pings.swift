@@ -44,6 +44,9 @@ final class Pings: Sendable {
     state.withLock { state in state.pending.removeAll { $0.answer === answer } }
   }
 
+  /// How many Pings wait for their Pong.
+  var pendingCount: Int { state.withLock { $0.pending.count } }
+
   /// Takes a Pong.
   func receive(_ payload: WebSocketPayload) {
     let answered: ArraySlice<Pending> = state.withLock { state in

@@ -36,6 +36,9 @@ package final class Completion<Value: Sendable>: Sendable {
   /// The value, if it is there.
   package var current: Value? { state.withLock { $0.value } }
 
+  /// How many are waiting. Whoever has given up must not be among them.
+  package var waiterCount: Int { state.withLock { $0.waiters.count } }
+
   /// Sets the value and ends every wait; returns false, and does nothing, if there was one already.
   @discardableResult
   package func complete(_ value: Value) -> Bool {

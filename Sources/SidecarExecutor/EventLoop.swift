@@ -135,6 +135,14 @@ package final class EventLoop {
     return storage
   }
 
+  // MARK: What it holds
+
+  /// How many descriptors, timers and observers of the end are registered. What has ended must have taken back its own.
+  package var registrationCount: Int {
+    assertOnThread()
+    return slots.count - freeSlots.count + timers.count + endObservers.count
+  }
+
   // MARK: Running
 
   /// Whether descriptors and timers are still served.

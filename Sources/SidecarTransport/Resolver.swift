@@ -1,6 +1,6 @@
 internal import CSystem
+internal import Dispatch
 internal import Glibc
-internal import SidecarExecutor
 
 /// A name that could not be resolved, with the resolver's reason.
 public struct ResolutionError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -48,7 +48,10 @@ package struct Resolver: Sendable {
       completion(.success(addresses))
       return
     }
-    SpareWorker.run { [lookUp] in
+    // A queue of its own brings a thread when it needs one: a full concurrency pool holds up no look-up, and slow look-ups
+    // do not hold up the pool. Not a spare worker: there are some 250 of those, and as many look-ups that hang would hold
+    // up every deadline.
+    DispatchQueue(label: "sidecar.resolver", qos: .utility).async { [lookUp] in
       completion(
         Result { () throws(ResolutionError) in
           let addresses = try lookUp(host, port)

@@ -25,4 +25,66 @@ import Testing
       try await completed
     }
   }
+
+  @Test func `a task that was cancelled before it waits does not wait`() async {
+    let task = Task {
+      while !Task.isCancelled { await Task.yield() }
+      return await Completion<Int>().value()
+    }
+    task.cancel()
+    guard case .cancelled = await task.value else { return somethingElseCame() }
+  }
+
+  @Test func `no wait is missed by a deadline, a value or a cancellation that comes while it begins`() async throws {
+    for round in 0..<3000 {
+      let completion = Completion<Int>()
+      switch round % 3 {
+      case 0:
+        guard case .timedOut = await completion.value(until: .after(.zero)) else {
+          return somethingElseCame()
+        }
+      case 1:
+        async let waited = completion.value()
+        completion.complete(round)
+        guard case .value(round) = await waited else { return somethingElseCame() }
+      default:
+        let task = Task { await completion.value() }
+        if round.isMultiple(of: 2) { await Task.yield() }
+        task.cancel()
+        guard case .cancelled = await task.value else { return somethingElseCame() }
+      }
+      #expect(completion.waiterCount == 0)
+    }
+  }
+
+  @Test func `the first value counts`() {
+    let completion = Completion<Int>()
+    #expect(completion.complete(1))
+    #expect(!completion.complete(2))
+    #expect(completion.current == 1)
+  }
+
+  @Test func `a thread that has given up is not among those that wait`() throws {
+    let completion = Completion<Int>()
+    #expect(completion.wait(until: .after(.milliseconds(1))) == nil)
+    #expect(completion.waiterCount == 0)
+  }
+
+  @Test func `a timer that is cancelled lets go of its action`() {
+    final class Captured: Sendable {}
+    weak var captured: Captured?
+    let timer: DeadlineTimer
+    do {
+      let object = Captured()
+      captured = object
+      timer = DeadlineTimer(.after(.seconds(600))) { _ = object }
+    }
+    #expect(captured != nil)
+    timer.cancel()
+    #expect(eventually { captured == nil })
+  }
+}
+
+private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
+  Issue.record("something else came", sourceLocation: sourceLocation)
 }

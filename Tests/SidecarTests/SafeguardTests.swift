@@ -1,6 +1,8 @@
 import Dispatch
+import Glibc
 import SidecarExecutor
 import SidecarTesting
+import SidecarTransport
 import TestSupport
 import Testing
 
@@ -41,32 +43,371 @@ import Testing
     }
   }
 
-  // MARK: In the middle of opening
-
-  @Test func `a shutdown that meets the server's answer half way still says Close`() async throws {
-    let created = Completion<WebSocketSidecar>()
-    let entered = Completion<Void>()
+  @Test func `look-ups that hang in great number do not hold up a shutdown`() async throws {
     let gate = DispatchSemaphore(value: 0)
-    // The client's thread is held while the answer is on its way: it finds the answer before it finds the order to close.
-    let holding = TestServer.Step.open { _, _ in
-      created.current?.connection.post { _ in
-        entered.complete(())
-        holdThread(gate)
-      }
-      _ = entered.wait(until: .after(.seconds(20)))
+    let (entered, left) = (Tally(), Tally())
+    var configuration = WebSocketConfiguration()
+    configuration.resolver = Resolver { host, _ throws(ResolutionError) -> [SocketAddress] in
+      entered.add()
+      gate.wait()
+      left.add()
+      throw ResolutionError(host: host, code: 0)
     }
-    let ready = TestServer.Gate()
-    let server = try TestServer(behavior: .script([.waitFor(ready), holding, .receiveClose, .sendClose()]))
-    let client = try WebSocketSidecar(server.url)
-    created.complete(client)
-    ready.open()
-    let peer = try await server.connection()
-    #expect(await eventually { () async in peer.isOpen })
-    client.coordinator.request(bound: .seconds(10), keepingUnread: false, payload: .normal)
+    let (shared, held) = (try SidecarThread(name: "look-ups"), try SidecarThread(name: "held"))
+    let count = 600
+    var clients = try (0..<count).map { _ in
+      try WebSocketSidecar("ws://slow.invalid/", configuration: configuration, on: shared)
+    }
+    // As many as Dispatch starts threads for have to be stuck; more may wait behind them.
+    #expect(await eventually { () async in entered.count >= 2 })
+    await Task(executorPreference: shared) {}.value
+    let client = try WebSocketSidecar("ws://127.0.0.1:9/", on: held)
+    held.post { holdThread(gate) }
+    let begin = ContinuousClock.now
+    let report = try await onThread { [bound] in BlockingWebSocket(client).shutdown(within: bound) }
+    #expect(ContinuousClock.now - begin <= bound + slack, "\(report)")
+    for _ in 0...count { gate.signal() }
+    #expect(await eventually { () async in left.count == count })
+    while let client = clients.popLast() { await client.shutdown() }
+    #expect(await shared.shutdown())
+    #expect(await held.shutdown())
+  }
+
+  // MARK: What is left in a thread that others go on using
+
+  @Test func `a connection that has ended has taken back all that it had registered with its loop`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let refused = try TestServer.refusedPort()
+    let full = try TestServer.fullPort()
+    let thread = try SidecarThread(name: "shared")
+    func registered() async -> Int {
+      await Task(executorPreference: thread) { thread.loop.registrationCount }.value
+    }
+    #expect(await registered() == 0)
+    do {
+      let client = try await WebSocketSidecar.connect(to: server.url, on: thread)
+      #expect(await client.shutdown(within: .seconds(60)).isClean)
+      #expect(await registered() == 0, "open")
+    }
+    do {
+      await #expect(throws: WebSocketError.self) { try await WebSocketSidecar.connect(to: refused.url, on: thread) }
+      #expect(await registered() == 0, "refused")
+    }
+    do {
+      let client = try WebSocketSidecar(full.url, on: thread)
+      #expect(await eventually { () async in await registered() == 3 }, "a descriptor, a deadline and an observer")
+      await client.shutdown(within: .seconds(60))
+      #expect(await registered() == 0, "connecting")
+    }
+    #expect(await thread.shutdown())
+    await server.stop()
+  }
+
+  @Test func `a look-up that is answered after the end leads nowhere`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let port = try #require(UInt16(server.url.dropLast().split(separator: ":").last ?? ""))
+    let gate = DispatchSemaphore(value: 0)
+    let entered = Completion<Void>()
+    let left = Completion<Void>()
+    var configuration = WebSocketConfiguration()
+    configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
+      entered.complete(())
+      gate.wait()
+      defer { left.complete(()) }
+      return [SocketAddress.loopback(port: port)].compactMap(\.self)
+    }
+    let thread = try SidecarThread(name: "shared")
+    weak var connection: Connection?
+    do {
+      let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
+      connection = client.connection
+      _ = await entered.uncancellableValue()
+      await client.shutdown(within: .seconds(5))
+    }
+    #expect(await eventually { () async in connection == nil }, "the look-up holds nothing of the connection")
     gate.signal()
-    let report = await client.shutdown()
+    _ = await left.uncancellableValue()
+
+    // Once more, with somebody who holds the connection.
+    let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
+    await client.shutdown(within: .seconds(5))
+    gate.signal()
+    #expect(await eventually { () async in client.connection.hostBeingResolved.withLock { $0 } == nil })
+    // Behind what the answer has posted, and behind the timer of a first attempt.
+    for _ in 0..<3 { await Task(executorPreference: thread) { await Task.yield() }.value }
+    #expect(await Task(executorPreference: thread) { thread.loop.registrationCount }.value == 0)
+    #expect(server.connectionCount == 0)
+    #expect(await thread.shutdown())
+    await server.stop()
+  }
+
+  @Test func `what has ended is freed, connection and coordinator, long before the bound`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let thread = try SidecarThread(name: "shared")
+    weak var connection: Connection?
+    weak var coordinator: ShutdownCoordinator?
+    do {
+      let client = try await WebSocketSidecar.connect(to: server.url, on: thread)
+      (connection, coordinator) = (client.connection, client.coordinator)
+      try await client.send("x")
+      _ = try await client.receive()
+      // Two wake-ups that are far off: the second one takes the place of the first, and the end takes it back.
+      client.coordinator.wake(at: .now + .seconds(600))
+      client.coordinator.wake(at: .now + .seconds(601))
+      #expect(await client.shutdown(within: .seconds(600)).isClean)
+    }
+    #expect(await eventually { () async in connection == nil && coordinator == nil })
+    #expect(await thread.shutdown())
+    await server.stop()
+  }
+
+  // MARK: When the thread is held
+
+  /// A client whose thread is held until the gate is signalled.
+  private func heldClient(_ url: String, _ gate: DispatchSemaphore) async throws -> WebSocketSidecar {
+    let client = try await WebSocketSidecar.connect(to: url)
+    let entered = Completion<Void>()
+    client.thread.post {
+      entered.complete(())
+      holdThread(gate)
+    }
+    _ = await entered.uncancellableValue()
+    return client
+  }
+
+  @Test func `a close has a deadline of its own, and refuses messages at once`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let gate = DispatchSemaphore(value: 0)
+    let client = try await heldClient(server.url, gate)
+    let closing = Task.immediate { () -> Result<CloseStatus, WebSocketError> in
+      do throws(WebSocketError) {
+        return .success(try await client.close(timeout: .milliseconds(20)))
+      } catch {
+        return .failure(error)
+      }
+    }
+    #expect(throws: WebSocketError.closed(nil)) { try client.trySend("x") }
+    #expect(await closing.value == .failure(.timedOut(.closingHandshake)))
+    gate.signal()
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a close that the peer does not answer tells how the connection ended`() async throws {
+    let server = try TestServer(behavior: .silent)
+    for _ in 0..<20 {
+      let client = try await WebSocketSidecar.connect(to: server.url)
+      let status = try await client.close(timeout: .milliseconds(20))
+      #expect(status.error == .timedOut(.closingHandshake))
+      await client.shutdown()
+    }
+    await server.stop()
+  }
+
+  @Test func `the first request of several counts, and no task begins behind it`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let gate = DispatchSemaphore(value: 0)
+    let client = try await heldClient(server.url, gate)
+    client.coordinator.request(bound: .seconds(60), keepingUnread: false, payload: .normal)
+    await #expect(throws: WebSocketError.closed(nil)) { try await client.run { _ in } }
+    client.coordinator.request(bound: .zero, keepingUnread: false, payload: .normal)
+    #expect(client.coordinator.provisionalReport.bound == .seconds(60))
+    gate.signal()
+    let report = await client.shutdown(within: .zero)
+    #expect(report.bound == .seconds(60))
     #expect(report.isClean, "\(report)")
-    #expect(try await peer.receivedClose().code == .normalClosure)
+    await server.stop()
+  }
+
+  // MARK: A sender in the middle of its system call
+
+  @Test func `the descriptor is not closed under a sender, and is when the sender is through`() async throws {
+    let goOn = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.open, .stopReading, .waitFor(goOn), .resumeReading, .continue(as: .discard)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let descriptor = try #require(await client.connection.descriptor)
+    // A system call that waits, which it never does otherwise, holds the sender where it writes.
+    let flags = fcntl(descriptor, F_GETFL)
+    #expect(fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK) == 0)
+    let sending = Task {
+      try await onThread { try BlockingWebSocket(client).send(Array(repeating: 1, count: 64 << 20)) }
+    }
+    #expect(await eventually { () async in client.places.outbox.unwrittenByteCount > 0 })
+    await #expect(throws: WebSocketError.timedOut(.closingHandshake)) {
+      try await client.close(timeout: .milliseconds(50))
+    }
+    #expect(client.closeStatus == nil)
+    #expect(fcntl(descriptor, F_GETFD) != -1)
+    goOn.open()
+    try await sending.value
+    #expect(await eventually { () async in client.closeStatus != nil })
+    await client.shutdown()
+    await server.stop()
+  }
+
+  // MARK: Announced last
+
+  @Test func `the end is announced when everything else about it is true`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let created = Completion<WebSocketSidecar>()
+    let seen = Completion<(CloseStatus?, Int)>()
+    var configuration = WebSocketConfiguration()
+    configuration.onLog = { event in
+      // The last thing before the announcement.
+      if case .connectionEnded = event {
+        seen.complete((created.current?.closeStatus, LiveCounters.connections.value))
+      }
+    }
+    let client = try WebSocketSidecar(server.url, configuration: configuration)
+    created.complete(client)
+    try await client.connected()
+    let threads = Completion<Int>()
+    client.thread.whenEnded { threads.complete(LiveCounters.threads.value) }
+    await client.shutdown()
+    let (status, connections) = await seen.uncancellableValue()
+    #expect(status == nil)
+    #expect(connections <= 1, "only the server's is left")
+    #expect(await threads.uncancellableValue() == 1, "only the server's is left")
+    await server.stop()
+  }
+
+  @Test func `whoever sees the result of a run finds the task gone`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    for _ in 0..<2000 {
+      try await client.run { _ in }
+      #expect(LiveCounters.tasks.value == 0)
+    }
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a connect that fails has cleaned up before it throws`() async throws {
+    let refused = try TestServer.refusedPort()
+    for round in 0..<40 {
+      if round.isMultiple(of: 2) {
+        await #expect(throws: WebSocketError.self) { try await WebSocketSidecar.connect(to: refused.url) }
+      } else {
+        try await onThread { () throws -> Void in
+          #expect(throws: WebSocketError.self) { try BlockingWebSocket(refused.url) }
+        }
+      }
+      #expect(LiveCounts.current == LiveCounts.zero)
+    }
+    let server = try TestServer(behavior: .echo)
+    struct Failure: Error {}
+    for _ in 0..<20 {
+      await #expect(throws: Failure.self) {
+        try await withWebSocketSidecar(server.url) { _ in throw Failure() }
+      }
+      #expect(LiveCounts.current.threads == 1)
+    }
+    await server.stop()
+  }
+
+  // MARK: Tasks
+
+  @Test func `cancelling the caller of run cancels the work, and so does its deadline`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let calling = Task {
+      try await client.run { _ in try await Task.sleep(for: .seconds(600)) }
+    }
+    #expect(await eventually { () async in LiveCounters.tasks.value == 1 })
+    calling.cancel()
+    await #expect(throws: CancellationError.self) { try await calling.value }
+    try await onThread { () throws -> Void in
+      #expect(throws: WebSocketError.timedOut(.run)) {
+        try BlockingWebSocket(client).run(timeout: .milliseconds(10)) { _ in try await Task.sleep(for: .seconds(600)) }
+      }
+    }
+    #expect(await eventually { () async in LiveCounters.tasks.value == 0 })
+    #expect(await client.shutdown().cancelledTaskCount == 0)
+    await server.stop()
+  }
+
+  @Test func `a task that asked for the shutdown and then does not return is released too`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let gate = Completion<Void>()
+    await #expect(throws: WebSocketError.closed(nil)) {
+      try await client.run { sidecar in
+        #expect(await sidecar.shutdown().isClean)
+        await gate.uncancellableValue()
+      }
+    }
+    gate.complete(())
+    await server.stop()
+  }
+
+  @Test func `a task that is registered while the tasks are cancelled is cancelled too`() throws {
+    let registry = TaskRegistry()
+    let id = try #require(registry.begin { _ in })
+    let whenEmpty = Tally()
+    #expect(registry.cancelAll { whenEmpty.add() } == 1)
+    let cancelled = Tally()
+    registry.started(id) { cancelled.add() }
+    #expect(cancelled.count == 1)
+    #expect(whenEmpty.count == 0)
+    registry.ended(id)
+    #expect(whenEmpty.count == 1)
+    #expect(registry.begin { _ in } == nil)
+  }
+
+  @Test func `a task of another sidecar's does not pass for one of this`() throws {
+    let (registry, other) = (TaskRegistry(), TaskRegistry())
+    let (mine, foreign) = (try #require(registry.begin { _ in }), try #require(other.begin { _ in }))
+    registry.exempt(foreign)
+    #expect(registry.hasTasks)
+    registry.exempt(mine)
+    #expect(!registry.hasTasks)
+    registry.ended(mine)
+    other.ended(foreign)
+  }
+
+  // MARK: What has given up leaves nothing behind
+
+  @Test func `a call that has given up is forgotten where it waited`() async throws {
+    let server = try TestServer(behavior: .script([.open, .ignorePings, .stopReading]))
+    var configuration = WebSocketConfiguration()
+    configuration.outboundCapacity = 1
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    await #expect(throws: WebSocketError.timedOut(.receive)) { try await client.receive(timeout: .milliseconds(1)) }
+    #expect(!client.places.inbox.hasWaiters)
+    await #expect(throws: WebSocketError.timedOut(.pong)) { try await client.ping([1], timeout: .milliseconds(1)) }
+    #expect(client.places.pings.pendingCount == 0)
+    await #expect(throws: WebSocketError.timedOut(.send)) {
+      while true { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .milliseconds(20)) }
+    }
+    #expect(!client.places.outbox.hasWaiters)
+    await client.shutdown(within: .zero)
+    await server.stop()
+  }
+
+  // MARK: Descriptors
+
+  @Test func `a socket that is closed twice closes nobody else's descriptor`() throws {
+    let socket = TCPSocket(owning: dup(0))
+    socket.close()
+    let reused = dup(0)
+    defer { Glibc.close(reused) }
+    #expect(reused == socket.descriptor, "the lowest number that is free")
+    socket.close()
+    #expect(fcntl(reused, F_GETFD) != -1)
+  }
+
+  // MARK: The peer
+
+  @Test func `a peer that answers Close and does not end the stream is not waited for`() async throws {
+    let server = try TestServer(
+      behavior: .script([.open, .receiveClose, .sendClose(), .continue(as: .silent)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let begin = ContinuousClock.now
+    let status = try await client.close(timeout: .seconds(60))
+    #expect(status.error == nil)
+    #expect(ContinuousClock.now - begin < .seconds(20))
+    #expect(await client.shutdown().isClean)
     await server.stop()
   }
 }
@@ -86,4 +427,8 @@ private struct TakenWorkers {
   func release() {
     for _ in 0..<count { gate.signal() }
   }
+}
+
+extension Connection {
+  fileprivate var descriptor: Int32? { socket?.descriptor }
 }

@@ -1,0 +1,193 @@
+import Dispatch
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import SidecarExecutor
+
+/// What a thread leaves behind, and who has to do what at its end.
+@Suite(.census) struct `The end of a sidecar thread` {
+  @Test func `what was enqueued before the stop runs on the thread, and what comes later on the stand-in`() async throws {
+    let thread = try SidecarThread()
+    let gate = DispatchSemaphore(value: 0)
+    let before = Completion<Bool>()
+    let after = Completion<Bool>()
+    thread.post {
+      _ = gate.wait(timeout: .now() + 20)
+      thread.post { before.complete(thread.loop.isRunning) }
+      thread.requestStop()
+    }
+    gate.signal()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+    thread.post { after.complete(thread.loop.isRunning) }
+    #expect(await before.uncancellableValue())
+    #expect(await after.uncancellableValue() == false)
+  }
+
+  @Test func `a loop that has ended holds no handler and no timer, and takes none`() async throws {
+    let thread = try SidecarThread()
+    let pipe = try Pipe()
+    defer { pipe.close() }
+    let (watching, timed, observing) = (Weak(), Weak(), Weak())
+    try await onThread {
+      try thread.postAndWait(until: .after(.seconds(10))) {
+        let handler = Handler()
+        watching.object = handler
+        _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: handler)
+        thread.loop.schedule(at: .after(.seconds(600)), timed.holding())
+      }
+    }
+    #expect(watching.object != nil && timed.object != nil)
+    thread.requestStop()
+    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(watching.object == nil && timed.object == nil)
+    // On the stand-in.
+    try await onThread {
+      try thread.postAndWait(until: .after(.seconds(10))) {
+        #expect(thread.loop.schedule(at: .after(.seconds(600)), timed.holding()) == nil)
+        #expect(thread.loop.whenEnding(observing.holding()) == nil)
+        #expect(throws: SystemError("epoll_ctl", code: EBADF)) {
+          _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler())
+        }
+      }
+    }
+    #expect(eventually { timed.object == nil && observing.object == nil })
+  }
+
+  @Test func `whoever is about to wake a loop that ends writes to the loop's descriptor or to none`() throws {
+    let wake = try WakeSignal()
+    let queue = JobQueue(wake: wake)
+    queue.end()
+    // Held by the one who signals, it is not closed, and its number not given to somebody else.
+    #expect(fcntl(wake.descriptor, F_GETFD) != -1)
+  }
+
+  @Test func `dropping the last reference does not wait for a thread that is held`() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let ended = Completion<Void>()
+    let hasReturned = Tally()
+    try await onThread { () throws -> Void in
+      let thread = try SidecarThread()
+      thread.whenEnded { ended.complete(()) }
+      thread.post {
+        _ = gate.wait(timeout: .now() + 5)
+        hasReturned.add()
+      }
+    }
+    #expect(hasReturned.count == 0)
+    gate.signal()
+    if case .timedOut = await ended.value(until: .after(.seconds(10))) { Issue.record("the thread still runs") }
+  }
+
+  @Test func `a thread that is held is given up at the bound`() async throws {
+    let thread = try SidecarThread()
+    let gate = DispatchSemaphore(value: 0)
+    thread.post { _ = gate.wait(timeout: .now() + 5) }
+    #expect(await thread.shutdown(within: .milliseconds(20)) == false)
+    gate.signal()
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `a task on the thread can end it`() async throws {
+    let thread = try SidecarThread()
+    let (before, after) = await Task(executorPreference: thread) {
+      (await thread.shutdown(within: .seconds(10)), thread.isCurrent)
+    }.value
+    #expect(before == false, "it can't wait for what it runs on")
+    #expect(after)
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `a thread may not join itself`() async {
+    await #expect(processExitsWith: .failure) {
+      let thread = try SidecarThread()
+      thread.post { _ = thread.join(until: .after(.seconds(1))) }
+      _ = thread.join(until: .after(.seconds(5)))
+      exit(0)
+    }
+  }
+
+  @Test func `no stack outlives its thread, however the thread was given up`() async {
+    // In a process of its own: stacks are the process's.
+    await #expect(processExitsWith: .success) {
+      var kept: [SidecarThread] = []
+      for way in 0..<3 {
+        let before = threadStackCount()
+        for _ in 0..<40 {
+          let thread = try SidecarThread()
+          switch way {
+          case 0:
+            // Dropped.
+            continue
+          case 1:
+            guard await thread.shutdown() else { exit(1) }
+          default:
+            // Abandoned.
+            let gate = DispatchSemaphore(value: 0)
+            thread.post { gate.wait() }
+            _ = await thread.shutdown(within: .zero)
+            gate.signal()
+          }
+          kept.append(thread)
+        }
+        guard eventually(within: .seconds(20), { LiveCounters.threads.value == 0 }) else { exit(2) }
+        // The C library keeps a few for later.
+        guard eventually(within: .seconds(5), { threadStackCount() < before + 20 }) else { exit(Int32(10 + way)) }
+      }
+      exit(kept.count == 80 ? 0 : 3)
+    }
+  }
+}
+
+/// A pipe that nobody writes to.
+private struct Pipe: Sendable {
+  let readEnd: Int32
+  let writeEnd: Int32
+
+  init() throws {
+    var ends: [Int32] = [0, 0]
+    guard pipe(&ends) == 0 else { throw SystemError("pipe", code: errno) }
+    (readEnd, writeEnd) = (ends[0], ends[1])
+  }
+
+  func close() {
+    Glibc.close(readEnd)
+    Glibc.close(writeEnd)
+  }
+}
+
+private final class Handler: ReadinessHandler {
+  func descriptorIsReady(_ readiness: Readiness) {}
+}
+
+/// Says whether something is still held.
+private final class Weak: @unchecked Sendable {
+  // Set on the thread before the test looks at it.
+  weak var object: Handler?
+
+  /// An action that holds an object.
+  func holding() -> () -> Void {
+    let object = Handler()
+    self.object = object
+    return { _ = object }
+  }
+}
+
+/// How many mappings of this process have the size of a thread's stack.
+private func threadStackCount() -> Int {
+  // What the C library takes for a thread's stack unless it is told otherwise.
+  var limit = rlimit()
+  getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit)
+  let size = Int(clamping: limit.rlim_cur)
+  guard let file = fopen("/proc/self/maps", "r") else { return 0 }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 512)
+  var count = 0
+  while fgets(&line, 512, file) != nil {
+    let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let range = text.prefix { $0 != " " }.split(separator: "-").compactMap { UInt(String($0), radix: 16) }
+    if range.count == 2, text.contains("rw-p"), abs(Int(range[1] - range[0]) - size) < 65_536 { count += 1 }
+  }
+  return count
+}
