@@ -8,7 +8,8 @@ import Testing
 
 /// What a thread leaves behind, and who has to do what at its end.
 @Suite(.census) struct `The end of a sidecar thread` {
-  @Test func `what was enqueued before the stop runs on the thread, and what comes later on the stand-in`() async throws {
+  @Test func `what was enqueued before the stop runs on the thread, and what comes later on the stand-in`() async throws
+  {
     let thread = try SidecarThread()
     let gate = DispatchSemaphore(value: 0)
     let before = Completion<Bool>()
