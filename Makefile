@@ -63,9 +63,9 @@ fuzz: setup ## Fuzz every target for 10 minutes, optimised
 differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
 	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
 
-soak: setup ## Make and end 10,000 sidecars in one process, amid random faults; what leaks shows
+soak: setup ## Make and end 3,000 sidecars in one process, amid random faults; what leaks shows
 	swift build -c release --product sidecar
-	.build/release/sidecar soak --cycles 10000
+	.build/release/sidecar soak --cycles 3000
 
 census: setup ## Make, use and end 10,000 sidecars in one process: threads, descriptors and memory stay where they are
 	swift build -c release --product sidecar-bench

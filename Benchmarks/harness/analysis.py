@@ -34,7 +34,7 @@ def _reference_rounds(workload: Workload, rows: dict[str, dict], role: str, but:
 
 def median_ratio(workload: Workload, samples: list[float | None], references: list[float | None]) -> float | None:
     """Take the median of the rounds' ratios; rounds that lack one of the two do not count."""
-    pairs = [(value, other) for value, other in zip(samples, references, strict=True) if value is not None and other]
+    pairs = [(value, other) for value, other in zip(samples, references, strict=False) if value is not None and other]
     return median(ratio(workload, value, other) for value, other in pairs) if pairs else None
 
 

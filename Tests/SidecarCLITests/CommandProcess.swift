@@ -46,7 +46,10 @@ final class CommandProcess: Sendable {
 
   private init(_ arguments: [String], ours: [Stream], theirs: [Stream]) throws {
     (input, output, errors) = (ours[0], ours[1], ours[2])
-    process = try CommandProcess.spawn([CommandProcess.path] + arguments, theirs.map(\.descriptor))
+    // Their ends are open until the command has them: an optimiser lets go of what is not used any more.
+    process = try withExtendedLifetime(theirs) {
+      try CommandProcess.spawn([CommandProcess.path] + arguments, theirs.map(\.descriptor))
+    }
     let (process, status) = (process, status)
     CommandProcess.onOwnThread {
       var result: Int32 = 0

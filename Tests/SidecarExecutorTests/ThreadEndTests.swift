@@ -72,7 +72,7 @@ import Testing
       let thread = try SidecarThread()
       thread.whenEnded { ended.complete(()) }
       thread.post {
-        _ = gate.wait(timeout: .now() + 5)
+        _ = gate.wait(timeout: .now() + 60)
         hasReturned.add()
       }
     }
@@ -84,7 +84,7 @@ import Testing
   @Test func `a thread that is held is given up at the bound`() async throws {
     let thread = try SidecarThread()
     let gate = DispatchSemaphore(value: 0)
-    thread.post { _ = gate.wait(timeout: .now() + 5) }
+    thread.post { _ = gate.wait(timeout: .now() + 60) }
     #expect(await thread.shutdown(within: .milliseconds(20)) == false)
     gate.signal()
     #expect(await thread.shutdown())

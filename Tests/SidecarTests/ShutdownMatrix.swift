@@ -132,8 +132,8 @@ struct Cell: Sendable, CustomTestStringConvertible {
     #expect(report.steps.map(\.name) == [.socket, .tasks, .thread])
     #expect(report.closeStatus != nil)
     #expect(report.elapsed <= elapsed)
-    // Without any time, tasks may not get theirs either.
-    let abandoned = report.abandoned.filter { if case .tasks = $0 { cell.bound != .zero } else { true } }
+    // Without time to speak of, a busy machine may not give tasks and thread a turn of theirs either.
+    let abandoned = report.abandoned.filter { if case .resolution = $0 { true } else { cell.bound == .long } }
     #expect(abandoned == (cell.phase == .resolving ? [.resolution(host: Stage.slowHost)] : []))
     // What is asked after the end is answered too.
     await #expect(throws: WebSocketError.self) { try await client.send("late") }
