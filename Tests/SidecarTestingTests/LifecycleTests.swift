@@ -14,6 +14,8 @@ import Testing
       _ = try server.connections(count: 4)
       #expect(server.stop())
       for connection in server.connections { #expect(connection.ending?.stream == .closedByServer) }
+      // Used no more, they could be closed before the server is.
+      withExtendedLifetime(clients) {}
     }
     try cycle()
     let before = ProcessCensus.take()
