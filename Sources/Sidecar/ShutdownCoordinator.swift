@@ -148,7 +148,6 @@ final class ShutdownCoordinator: Sendable {
     let status = CloseStatus(
       code: .abnormalClosure, reason: "", initiator: .us, error: .timedOut(.closingHandshake))
     connection.places.release(status)
-    connection.places.outbox.end(.closed(status))
     connection.places.ended.complete(status)
   }
 
