@@ -5,6 +5,7 @@
 //   echo             --api handler (on the sidecar's thread) | inbound (from a task of the pool)
 //   echo-blocking    --api blocking
 //   cycles, idle     --api own-thread | shared-thread
+//   exits            not a row of the benchmark: how it ends, beside Peers/exit-pattern/measure.py
 
 import Dispatch
 import Glibc
@@ -25,6 +26,7 @@ enum Main {
       case ("echo", _): inTask { print(try await Exchange(options: options).echo().json(options)) }
       case ("echo-blocking", _): print(try Exchange(options: options).blockingEcho().json(options))
       case ("cycles", _): try timed(options, Connections(options: options).cycles)
+      case ("exits", _): print(try Exits(options: options).run())
       case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
       default: throw BenchError("unknown workload \(options.workload)")
       }
