@@ -486,7 +486,8 @@ import Testing
     await server.stop()
   }
 
-  @Test func `an inbox that the last messages fill does not hide the end of the stream behind the Close`() async throws {
+  @Test func `an inbox that the last messages fill does not hide the end of the stream behind the Close`() async throws
+  {
     let message = WebSocketMessage.binary(Array(repeating: 1, count: 1000))
     let server = try TestServer(
       behavior: .script([.open, .together([.send(message), .send(message), .sendClose()]), .receiveClose]))
