@@ -6,6 +6,7 @@
 //   echo-blocking    --api blocking
 //   cycles, idle     --api own-thread | shared-thread
 //   census           that --count cycles leave nothing behind; only here
+//   exits            not a row of the benchmark: how it ends, beside Peers/exit-pattern/measure.py
 
 import Dispatch
 import Glibc
@@ -26,6 +27,7 @@ enum Main {
       case ("echo", _): inTask { print(try await Exchange(options: options).echo().json(options)) }
       case ("echo-blocking", _): print(try Exchange(options: options).blockingEcho().json(options))
       case ("cycles", _): try timed(options, Connections(options: options).cycles)
+      case ("exits", _): print(try Exits(options: options).run())
       case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
       case ("census", _): inTask { print(try await Census(options: options).run(options.count).json(options)) }
       default: throw BenchError("unknown workload \(options.workload)")

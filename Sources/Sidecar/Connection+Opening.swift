@@ -30,7 +30,6 @@ extension Connection {
   }
 
   private func connected(_ result: Result<TCPSocket, ConnectError>) {
-    guard case .connecting = phase else { return }
     switch result {
     case .failure(let error):
       failOpening(.connectFailed(error))

@@ -86,19 +86,20 @@ actor Connection {
   func start(for sidecar: WebSocketSidecar?) {
     guard case .idle = phase, let sidecar else { return abort() }
     self.sidecar = sidecar
-    loopEndObserver = thread.loop.whenEnding { [weak self] in self?.assumeIsolated { $0.abort() } }
+    loopEndObserver = thread.loop.whenEnding { self.assumeIsolated { $0.abort() } }
     // A thread that has been told to stop takes no new connections.
     if loopEndObserver == nil { abort() } else { start() }
   }
 
   // MARK: Time
 
-  /// Sets the connection's one timer: it gives up what it is doing at `deadline`.
+  /// Sets the connection's one timer: it gives up what it is doing at `deadline`. The loop holds the connection until then,
+  /// or until ``finish(_:)``.
   func setTimer(_ deadline: Deadline, _ action: @escaping @Sendable (isolated Connection) -> Void) {
     thread.loop.cancel(timer)
     timerDeadline = deadline
-    timer = thread.loop.schedule(at: deadline) { [weak self] in
-      self?.assumeIsolated { connection in
+    timer = thread.loop.schedule(at: deadline) {
+      self.assumeIsolated { connection in
         connection.timer = nil
         action(connection)
       }

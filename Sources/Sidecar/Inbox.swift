@@ -98,7 +98,6 @@ final class Inbox: Sendable {
     front.withLock { front in
       back.withLock { back in
         if back.end == nil { back.end = end }
-        back.resumeReading = nil
         swap(&waiters, &back.waiters)
         guard discarding else { return }
         back.cost = 0

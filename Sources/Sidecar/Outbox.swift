@@ -211,25 +211,21 @@ final class Outbox: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
-  /// Fails every send from now on with `error`, and drops what is queued. The first error counts.
+  /// Drops what is queued; sends go on failing with the error that they were refused with before, see ``refuse(_:)``.
   ///
   /// Returns whether the socket may be closed now. Otherwise a sender has the turn; when it is through, it requests a
   /// flush.
   @discardableResult
   func end(_ error: WebSocketError) -> Bool {
     var dropped = ByteBuffer()
-    var waiters: [Completion<Void>] = []
-    let mayClose = state.withLock { state in
+    return state.withLock { state in
       if case .ended = state.phase {} else { state.phase = .ended(error) }
       swap(&dropped, &state.queue)
       state.returned.removeAll(keepingCapacityUpTo: 0)
       state.pong = nil
       state.unwritten = 0
-      waiters = Outbox.takeWaiters(&state)
       return state.turn != .sender
     }
-    for waiter in waiters { waiter.complete(()) }
-    return mayClose
   }
 
   /// Makes every read and write of the socket fail, if it is open. The descriptor stays open until the sidecar thread

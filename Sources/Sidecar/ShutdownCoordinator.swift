@@ -20,6 +20,9 @@ final class ShutdownCoordinator: Sendable {
     var lifecycle: Lifecycle
     var wasRequested = false
     var timer: DeadlineTimer?
+    /// How many events the lifecycle has decided on, and on which of them the timer was armed.
+    var decisions = 0
+    var timerDecision = 0
     var bound = Duration.zero
     var keepsUnread = false
     var payload = ClosePayload.empty
@@ -67,13 +70,16 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func handle(_ event: Lifecycle.Event) {
-    let actions = state.withLock { $0.lifecycle.handle(event, at: .now) }
-    for action in actions { perform(action) }
+    let (actions, decision) = state.withLock { state in
+      state.decisions += 1
+      return (state.lifecycle.handle(event, at: .now), state.decisions)
+    }
+    for action in actions { perform(action, decision) }
   }
 
-  private func perform(_ action: Lifecycle.Action) {
+  private func perform(_ action: Lifecycle.Action, _ decision: Int) {
     switch action {
-    case .wakeAt(let instant): wake(at: instant)
+    case .wakeAt(let instant): wake(at: instant, decision)
     case .raiseFlag: raiseFlag()
     case .close(let deadline): close(deadline)
     case .abortConnection: abortConnection()
@@ -86,12 +92,14 @@ final class ShutdownCoordinator: Sendable {
     }
   }
 
-  func wake(at instant: ContinuousClock.Instant) {
+  func wake(at instant: ContinuousClock.Instant, _ decision: Int) {
     let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
     let obsolete = state.withLock { state in
-      // Several threads carry out what they were told: another one may have announced the end in the meantime. Nobody
-      // would cancel the timer then, and it holds the coordinator, and with it the thread.
-      guard state.lifecycle.state != .ended else { return Optional(timer) }
+      // Several threads carry out what they were told, and this one may be late. The end may have been announced: nobody
+      // would cancel the timer, and it holds the coordinator, and with it the thread. Or a later decision's timer is
+      // armed, perhaps because this one has fired by now: taking its place would cancel the only one that still comes.
+      guard state.lifecycle.state != .ended, decision >= state.timerDecision else { return Optional(timer) }
+      state.timerDecision = decision
       defer { state.timer = timer }
       return state.timer
     }
@@ -144,7 +152,6 @@ final class ShutdownCoordinator: Sendable {
     let status = CloseStatus(
       code: .abnormalClosure, reason: "", initiator: .us, error: .timedOut(.closingHandshake))
     connection.places.release(status)
-    connection.places.outbox.end(.closed(status))
     connection.places.ended.complete(status)
   }
 

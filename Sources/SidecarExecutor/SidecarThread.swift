@@ -149,10 +149,9 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
 
   /// Suspends until the thread has ended and is joined, at most until `deadline`; returns whether it has ended.
   ///
-  /// In a task that runs on this very thread it returns false at once, since the thread can't end below it. Not ended
-  /// early by cancellation: cleaning up is what a cancelled task does.
+  /// Not ended early by cancellation: cleaning up is what a cancelled task does. A task that runs on this very thread can
+  /// call it: while it waits it does not hold the thread, and it goes on on the stand-in.
   package func joined(until deadline: Deadline) async -> Bool {
-    if isCurrent { return false }
     let joined = Completion<Bool>()
     let timer = DeadlineTimer(deadline) { joined.complete(false) }
     ended.whenComplete { joined.complete(true) }

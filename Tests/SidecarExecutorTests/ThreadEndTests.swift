@@ -56,6 +56,64 @@ import Testing
     #expect(eventually { timed.object == nil && observing.object == nil })
   }
 
+  @Test func `the stand-in runs one job at a time`() async throws {
+    let thread = try SidecarThread()
+    #expect(await thread.shutdown())
+    let (entered, isNotAlone) = (Completion<Void>(), Completion<Bool>())
+    let other = DispatchSemaphore(value: 0)
+    thread.post {
+      entered.complete(())
+      isNotAlone.complete(other.wait(timeout: .now() + .milliseconds(100)) == .success)
+    }
+    _ = await entered.uncancellableValue()
+    thread.post { other.signal() }
+    #expect(await isNotAlone.uncancellableValue() == false)
+    #expect(try await onThread { try thread.postAndWait(until: .after(.seconds(10))) { true } })
+  }
+
+  @Test func `a loop that is about to sleep hears of what is posted at that very moment`() async throws {
+    let thread = try SidecarThread()
+    let ran = Atomic(0)
+    let rounds = 50_000
+    // Posts as soon as the last one has run, which is when the loop looks for more and goes to sleep.
+    let heard = (1...rounds).allSatisfy { round in
+      thread.post { ran.store(round, ordering: .releasing) }
+      var deadline: Deadline?
+      for spin in 0... {
+        if ran.load(ordering: .acquiring) == round { return true }
+        guard spin > 1000 else { continue }
+        deadline = deadline ?? .after(.seconds(20))
+        if deadline?.hasPassed == true { return false }
+        sched_yield()
+      }
+      return false
+    }
+    #expect(heard, "round \(ran.load(ordering: .relaxed) + 1)")
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `what was ready for a descriptor is not told to the next one in its place`() async throws {
+    let thread = try SidecarThread()
+    let stale = Tally()
+    let told = Completion<Void>()
+    let pipes = try (0..<3).map { _ in try Pipe() }
+    defer { for pipe in pipes { pipe.close() } }
+    for pipe in pipes.prefix(2) { #expect(write(pipe.writeEnd, "x", 1) == 1) }
+    try await onThread {
+      try thread.postAndWait(until: .after(.seconds(10))) {
+        // Both are ready in the same turn; whoever is first puts another descriptor in the other's place.
+        let (first, second) = (Replacing(told, stale, pipes[2].readEnd), Replacing(told, stale, pipes[2].readEnd))
+        (first.loop, second.loop) = (thread.loop, thread.loop)
+        second.victim = try thread.loop.register(pipes[0].readEnd, interest: .readable, handler: first)
+        first.victim = try thread.loop.register(pipes[1].readEnd, interest: .readable, handler: second)
+      }
+      _ = told.wait(until: .after(.seconds(10)))
+      try thread.postAndWait(until: .after(.seconds(10))) {}
+    }
+    #expect(stale.count == 0)
+    #expect(await thread.shutdown())
+  }
+
   @Test func `whoever is about to wake a loop that ends writes to the loop's descriptor or to none`() throws {
     let wake = try WakeSignal()
     let queue = JobQueue(wake: wake)
@@ -92,12 +150,11 @@ import Testing
 
   @Test func `a task on the thread can end it`() async throws {
     let thread = try SidecarThread()
-    let (before, after) = await Task(executorPreference: thread) {
+    let (hasEnded, isIsolated) = await Task(executorPreference: thread) {
       (await thread.shutdown(within: .seconds(10)), thread.isCurrent)
     }.value
-    #expect(before == false, "it can't wait for what it runs on")
-    #expect(after)
-    #expect(await thread.shutdown())
+    #expect(hasEnded)
+    #expect(isIsolated)
   }
 
   @Test func `a thread may not join itself`() async {
@@ -114,7 +171,7 @@ import Testing
     await #expect(processExitsWith: .success) {
       var kept: [SidecarThread] = []
       for way in 0..<3 {
-        let before = threadStackCount()
+        let before = ProcessCensus.threadStacks()
         for _ in 0..<40 {
           let thread = try SidecarThread()
           switch way {
@@ -134,7 +191,9 @@ import Testing
         }
         guard eventually(within: .seconds(20), { LiveCounters.threads.value == 0 }) else { exit(2) }
         // The C library keeps a few for later.
-        guard eventually(within: .seconds(5), { threadStackCount() < before + 20 }) else { exit(Int32(10 + way)) }
+        guard eventually(within: .seconds(5), { ProcessCensus.threadStacks() < before + 20 }) else {
+          exit(Int32(10 + way))
+        }
       }
       exit(kept.count == 80 ? 0 : 3)
     }
@@ -162,6 +221,33 @@ private final class Handler: ReadinessHandler {
   func descriptorIsReady(_ readiness: Readiness) {}
 }
 
+/// Takes another descriptor's place away, and counts what is told to the one that gets it.
+private final class Replacing: ReadinessHandler {
+  private final class Counting: ReadinessHandler {
+    let tally: Tally
+    init(_ tally: Tally) { self.tally = tally }
+    func descriptorIsReady(_ readiness: Readiness) { tally.add() }
+  }
+
+  private let told: Completion<Void>
+  private let stale: Tally
+  private let idle: Int32
+  var loop: EventLoop?
+  var victim: EventLoop.Registration?
+
+  init(_ told: Completion<Void>, _ stale: Tally, _ idle: Int32) {
+    (self.told, self.stale, self.idle) = (told, stale, idle)
+  }
+
+  func descriptorIsReady(_ readiness: Readiness) {
+    guard let loop, let victim else { return }
+    loop.deregister(victim)
+    _ = try? loop.register(idle, interest: .readable, handler: Counting(stale))
+    self.victim = nil
+    told.complete(())
+  }
+}
+
 /// Says whether something is still held.
 private final class Weak: @unchecked Sendable {
   // Set on the thread before the test looks at it.
@@ -173,22 +259,4 @@ private final class Weak: @unchecked Sendable {
     self.object = object
     return { _ = object }
   }
-}
-
-/// How many mappings of this process have the size of a thread's stack.
-private func threadStackCount() -> Int {
-  // What the C library takes for a thread's stack unless it is told otherwise.
-  var limit = rlimit()
-  getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit)
-  let size = Int(clamping: limit.rlim_cur)
-  guard let file = fopen("/proc/self/maps", "r") else { return 0 }
-  defer { fclose(file) }
-  var line = [CChar](repeating: 0, count: 512)
-  var count = 0
-  while fgets(&line, 512, file) != nil {
-    let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let range = text.prefix { $0 != " " }.split(separator: "-").compactMap { UInt(String($0), radix: 16) }
-    if range.count == 2, text.contains("rw-p"), abs(Int(range[1] - range[0]) - size) < 65_536 { count += 1 }
-  }
-  return count
 }

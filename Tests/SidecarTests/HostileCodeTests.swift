@@ -110,8 +110,9 @@ import Testing
     #expect(await eventually { () async in LiveCounts.current.tasks == 1 })
     let report = await shutDown(client)
     #expect(report.abandoned.contains(.tasks(count: 1)))
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 }, "only the server's thread is left")
     await #expect(throws: WebSocketError.closed(nil)) { try await running.value }
+    // In time, unless the machine is too busy to give it a turn within the grace.
+    #expect(await eventually { () async in LiveCounters.threads.value == 1 }, "only the server's thread is left")
     goesOn.close()
     await server.stop()
   }

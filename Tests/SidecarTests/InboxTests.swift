@@ -107,6 +107,37 @@ import WebSocketProtocol
     }
   }
 
+  @Test(arguments: [false, true])
+  func `receivers whose deadline comes in the middle of a delivery take no message with them`(blocking: Bool)
+    async throws
+  {
+    for _ in 0..<20 {
+      let inbox = Inbox(capacity: 1 << 20)
+      let count = 60
+      // Handed over one after the other, which takes a while: the deadline is in the middle of it.
+      let deadline = Deadline.after(.milliseconds(20))
+      let received = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for _ in 0..<count {
+          group.addTask {
+            let reception =
+              blocking ? try await onThread { inbox.waitForNext(until: deadline) } : await inbox.next(until: deadline)
+            if case .message = reception { return true }
+            return false
+          }
+        }
+        group.addTask {
+          try await onThread {
+            while let remaining = deadline.remaining, remaining > .microseconds(100) {}
+            _ = deliver(texts(0..<count), to: inbox)
+            return false
+          }
+        }
+        return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+      }
+      #expect(received + inbox.unreadCount == count)
+    }
+  }
+
   @Test func `a receiver that gives up at its deadline takes no message with it`() throws {
     let inbox = Inbox(capacity: 1 << 20)
     guard case .timedOut = inbox.waitForNext(until: .after(.milliseconds(5))) else { return somethingElseCame() }

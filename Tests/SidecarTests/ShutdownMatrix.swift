@@ -146,7 +146,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
 }
 
 /// What Dispatch opens once and keeps is opened before anything is counted.
-private func warmUp() async {
+func warmUp() async {
   _ = await Completion<Void>().value(until: .after(.milliseconds(1)))
   try? await Task.sleep(for: .milliseconds(1))
 }

@@ -48,7 +48,7 @@ import Testing
       (coordinator, shared) = (client.coordinator, thread)
       await client.shutdown(within: .zero)
       // What a thread does that was told to a moment ago, and comes to it only now.
-      client.coordinator.wake(at: .now + .seconds(600))
+      client.coordinator.wake(at: .now + .seconds(600), .max)
     }
     #expect(await eventually { () async in coordinator == nil && shared == nil })
     await server.stop()

@@ -26,6 +26,24 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
     return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// How many mappings of this process have the size of a thread's stack.
+  public static func threadStacks() -> Int {
+    // What the C library takes for a thread's stack unless it is told otherwise.
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit)
+    let size = Int(clamping: limit.rlim_cur)
+    guard let file = fopen("/proc/self/maps", "r") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 512)
+    var count = 0
+    while fgets(&line, 512, file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let range = text.prefix { $0 != " " }.split(separator: "-").compactMap { UInt(String($0), radix: 16) }
+      if range.count == 2, text.contains("rw-p"), abs(Int(range[1] - range[0]) - size) < 65_536 { count += 1 }
+    }
+    return count
+  }
+
   /// Both counts, in one line.
   public var description: String { "\(threads) threads, \(descriptors) descriptors" }
 
