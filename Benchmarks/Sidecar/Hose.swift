@@ -38,7 +38,8 @@ struct Hose {
     return run
   }
 
-  private func inbound(_ count: Int) async throws -> Run {
+  /// From a task of the pool, as any function is that says nothing of isolation.
+  @concurrent private func inbound(_ count: Int) async throws -> Run {
     let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
     var run = Run()
     for try await message in sidecar.inbound {
@@ -50,7 +51,7 @@ struct Hose {
     return run
   }
 
-  private func messages(_ count: Int) async throws -> Run {
+  @concurrent private func messages(_ count: Int) async throws -> Run {
     let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
     var run = Run()
     for await message in sidecar.messages {

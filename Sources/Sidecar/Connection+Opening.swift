@@ -9,9 +9,10 @@ extension Connection {
     setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
     let host = url.host
     hostBeingResolved.withLock { $0 = host }
-    configuration.resolver.resolve(host: host, port: url.port) { [weak self, hostBeingResolved] result in
+    configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
+      guard let self else { return }
       hostBeingResolved.withLock { $0 = nil }
-      self?.post { $0.resolved(result) }
+      post { $0.resolved(result) }
     }
   }
 

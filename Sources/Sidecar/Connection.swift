@@ -32,7 +32,7 @@ actor Connection {
   nonisolated let thread: SidecarThread
   nonisolated let places: WaitingPlaces
   nonisolated let configuration: WebSocketConfiguration
-  /// The host that the system's resolver is being asked for, until it answers. Outlives the connection's interest in it.
+  /// The host that the system's resolver is being asked for, until it answers.
   nonisolated let hostBeingResolved = Locked<String?>(nil)
 
   let url: WebSocketURL
