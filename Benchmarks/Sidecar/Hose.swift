@@ -18,19 +18,19 @@ struct Hose {
   private func handler(_ count: Int) async throws -> Run {
     let state = OnThread(Run())
     let (finished, finish) = AsyncStream.makeStream(of: Void.self)
-    let wantsStrings = options.kind == .text
-    let sidecar = try await WebSocketSidecar.connect(
-      to: options.hose(count), configuration: options.configuration
-    ) { _, _, bytes in
-      if wantsStrings {
-        let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-        state.value.receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
-      } else {
-        let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
-        state.value.receive(count: bytes.byteCount, marker: marker)
-      }
+    let text: MessageHandler = { _, _, bytes in
+      let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+      state.value.receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
       if state.value.messages == count { finish.finish() }
     }
+    let binary: MessageHandler = { _, _, bytes in
+      let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
+      state.value.receive(count: bytes.byteCount, marker: marker)
+      if state.value.messages == count { finish.finish() }
+    }
+    let sidecar = try await WebSocketSidecar.connect(
+      to: options.hose(count), configuration: options.configuration,
+      handler: options.kind == .text ? text : binary)
     for await _ in finished {}
     var run = state.value
     run.stop()

@@ -73,13 +73,10 @@ extension Connection {
     }
     places.inbox.onRoom { [weak self] in self?.post { $0.resumeReading() } }
     places.outbox.open(socket) { [weak self] in self?.post { $0.flush() } }
-    let remoteAddress = socket.remoteAddress?.description ?? url.host
+    let remoteAddress = socket.remoteAddress
     places.opened.complete(
-      .success(
-        WaitingPlaces.Opening(
-          subprotocol: response.subprotocol, remoteAddress: remoteAddress,
-          localAddress: socket.localAddress?.description ?? "")))
-    configuration.onLog?(.opened(address: remoteAddress))
+      .success(WaitingPlaces.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))
+    configuration.onLog?(.opened(address: remoteAddress?.description ?? url.host))
   }
 }
 

@@ -125,7 +125,9 @@ public actor WebSocketSidecar {
   public nonisolated var subprotocol: String? { (try? places.opened.current?.get())?.subprotocol }
 
   /// The server's numeric address and port, such as `[::1]:9000`; nil before the connection is open.
-  public nonisolated var remoteAddress: String? { (try? places.opened.current?.get())?.remoteAddress }
+  public nonisolated var remoteAddress: String? {
+    (try? places.opened.current?.get())?.remoteAddress?.description
+  }
 
   // MARK: Sending
 

@@ -16,6 +16,7 @@ package struct Locked<State: ~Copyable>: ~Copyable, @unchecked Sendable {
   @usableFromInline let state: UnsafeMutablePointer<State>
 
   /// Wraps `initial` in a new, unlocked lock.
+  @inlinable
   package init(_ initial: consuming sending State) {
     // One block for both: there are a dozen locks in a sidecar, and ten thousand sidecars in a process.
     let alignment = max(MemoryLayout<pthread_mutex_t>.alignment, MemoryLayout<State>.alignment)
@@ -29,6 +30,7 @@ package struct Locked<State: ~Copyable>: ~Copyable, @unchecked Sendable {
     state.initialize(to: initial)
   }
 
+  @inlinable
   deinit {
     state.deinitialize(count: 1)
     pthread_mutex_destroy(mutex)
