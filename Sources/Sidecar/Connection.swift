@@ -26,6 +26,8 @@ actor Connection {
   static let endOfStreamGrace = Duration.seconds(1)
   /// How many times the read buffer is filled before other connections have their turn.
   static let readsPerTurn = 4
+  /// What is delivered together at most, and what one read brings: more of it falls out of the cache before it is received.
+  static let deliveredAtOnce = 192 << 10
   /// How much is written before other connections have their turn.
   static let writtenPerTurn = 1 << 20
 
