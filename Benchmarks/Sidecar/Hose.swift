@@ -20,7 +20,7 @@ struct Hose {
     let (finished, finish) = AsyncStream.makeStream(of: Void.self)
     let text: MessageHandler = { _, _, bytes in
       let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-      state.value.receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
+      state.value.receive(text)
       if state.value.messages == count { finish.finish() }
     }
     let binary: MessageHandler = { _, _, bytes in
@@ -79,9 +79,15 @@ struct Hose {
 
 extension Run {
   @inline(__always)
+  mutating func receive(_ text: String) {
+    let end = text.utf8.withContiguousStorageIfAvailable { (count: $0.count, marker: $0.last ?? 0) }
+    if let end { receive(count: end.count, marker: end.marker) }
+  }
+
+  @inline(__always)
   mutating func receive(_ message: WebSocketMessage) {
     switch message {
-    case .text(let text): receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
+    case .text(let text): receive(text)
     case .binary(let payload): receive(count: payload.count, marker: payload.last ?? 0)
     }
   }

@@ -66,6 +66,8 @@ extension Connection {
   private func opened(_ response: OpeningResponse) {
     guard let socket else { return }
     phase = .open
+    // Most connections are idle most of the time: what the handshake needed is given back.
+    if unsent.isEmpty { unsent = ByteBuffer() }
     cancelTimer()
     if let agreement = response.deflate, let options = configuration.compression {
       receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)

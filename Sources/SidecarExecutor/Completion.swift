@@ -18,7 +18,9 @@ package enum WaitResult<Value: Sendable>: Sendable {
 package final class Completion<Value: Sendable>: Sendable {
   @usableFromInline
   enum Waiter {
-    case task(CheckedContinuation<WaitResult<Value>, Never>)
+    // Unsafe, because the check costs more than the rest of a wait. Whoever takes a waiter off the list resumes it, and
+    // nobody else.
+    case task(UnsafeContinuation<WaitResult<Value>, Never>)
     case thread(DispatchSemaphore)
     case closure(@Sendable (Value) -> Void)
   }
@@ -116,10 +118,10 @@ package final class Completion<Value: Sendable>: Sendable {
   package func value(until deadline: Deadline = .never) async -> WaitResult<Value> {
     if let value = current { return .value(value) }
     let id = state.withLock { $0.newID() }
-    let timer = DeadlineTimer(deadline) { [weak self] in self?.giveUp(id, .timedOut) }
-    defer { timer.cancel() }
+    let timer = deadline == .never ? nil : DeadlineTimer(deadline) { [weak self] in self?.giveUp(id, .timedOut) }
+    defer { timer?.cancel() }
     return await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
+      await withUnsafeContinuation { continuation in
         // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
         let result: WaitResult<Value>? = state.withLock { state in
           if let value = state.value { return .value(value) }
@@ -138,7 +140,7 @@ package final class Completion<Value: Sendable>: Sendable {
   /// Suspends until the value is there, whatever becomes of the task. For values that are certain to come.
   @inlinable
   package func uncancellableValue() async -> Value {
-    await withCheckedContinuation { continuation in
+    await withUnsafeContinuation { continuation in
       whenComplete { continuation.resume(returning: $0) }
     }
   }
