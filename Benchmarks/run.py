@@ -219,7 +219,7 @@ def product_complaints(results: dict) -> list[str]:
     ]
     for goal in results["goals"]:
         if not goal["met"] and not goal.get("aim"):
-            wanted = f"{goal['factor']:.2f} × {goal['reference']}" if "factor" in goal else f"{goal['ceiling']:g} KiB"
+            wanted = f"{goal['factor']:.2f} × {goal['reference']}" if "factor" in goal else goal["bound"]
             complaints.append(
                 f"{goal['row']} misses its goal in {goal['workload']}: {goal['reached']:.2f}, not {wanted}"
             )

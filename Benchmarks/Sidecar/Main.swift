@@ -5,6 +5,7 @@
 //   echo             --api handler (on the sidecar's thread) | inbound (from a task of the pool)
 //   echo-blocking    --api blocking
 //   cycles, idle     --api own-thread | shared-thread
+//   crowd            one busy connection among --count idle ones, on one thread
 //   census           that --count cycles leave nothing behind; only here
 //   exits            not a row of the benchmark: how it ends, beside Peers/exit-pattern/measure.py
 
@@ -29,6 +30,7 @@ enum Main {
       case ("cycles", _): try timed(options, Connections(options: options).cycles)
       case ("exits", _): print(try Exits(options: options).run())
       case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
+      case ("crowd", _): inTask { print(try await Connections(options: options).crowd().json(options)) }
       case ("census", _): inTask { print(try await Census(options: options).run(options.count).json(options)) }
       default: throw BenchError("unknown workload \(options.workload)")
       }

@@ -7,9 +7,11 @@ struct Run: Sendable {
   private(set) var checksum: UInt32 = 0
   /// Round trips in nanoseconds.
   private var samples: [UInt64] = []
-  private let begin = Run.now()
+  let begin = Run.now()
   private var end: UInt64 = 0
   private var memory: (kibEach: Double, threads: Int)?
+  /// What else was measured, by the name it has in the line of JSON.
+  private var figures: [(name: String, value: Double)] = []
 
   /// Takes one message of the fire-hose: the rule is in ../Servers/payload.h.
   @inline(__always)
@@ -38,9 +40,16 @@ struct Run: Sendable {
     checksum = UInt32(truncatingIfNeeded: numbers[2])
   }
 
-  mutating func take(cycles: Int) {
+  mutating func take(cycles: Int, shutdowns: [UInt64] = []) {
     stop()
     messages = cycles
+    figures = percentiles(of: shutdowns.sorted(), prefix: "shutdown_")
+  }
+
+  mutating func take(crowd count: Int, figures: [(name: String, value: Double)]) {
+    stop()
+    messages = count
+    self.figures = figures
   }
 
   mutating func take(idle count: Int, residentBefore: Int) {
@@ -57,21 +66,20 @@ struct Run: Sendable {
       "\"seconds\":\(Double(end - begin) / 1e9)", "\"checksum\":\(checksum)",
       "\"resident_kib\":\(Run.status("VmRSS"))", "\"threads\":\(Run.status("Threads"))",
     ]
-    if !samples.isEmpty {
-      for (name, share) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
-        fields.append("\"\(name)\":\(percentile(share))")
-      }
-    }
+    for (name, value) in figures + percentiles(of: samples) { fields.append("\"\(name)\":\(value)") }
     if let memory {
       fields += ["\"kib_per_connection\":\(memory.kibEach)", "\"threads_open\":\(memory.threads)"]
     }
     return "{\(fields.joined(separator: ","))}"
   }
 
-  /// By nearest rank, in microseconds.
-  private func percentile(_ share: Double) -> Double {
-    let rank = Int((share * Double(samples.count)).rounded(.up))
-    return Double(samples[max(0, rank - 1)]) / 1e3
+  /// By nearest rank, in microseconds; of sorted samples, none without any.
+  private func percentiles(of samples: [UInt64], prefix: String = "") -> [(name: String, value: Double)] {
+    guard !samples.isEmpty else { return [] }
+    return [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)].map { name, share in
+      let rank = Int((share * Double(samples.count)).rounded(.up))
+      return (prefix + name, Double(samples[max(0, rank - 1)]) / 1e3)
+    }
   }
 
   /// The monotonic clock, in nanoseconds.

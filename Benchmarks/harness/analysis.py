@@ -56,4 +56,5 @@ def analyse(key: str, rows: dict[str, dict]) -> None:
             limit: median_ratio(workload, row["samples"], rows[limit]["samples"]) for limit in limits if limit != title
         }
         for figure in workload.extra:
-            row[figure] = median(result[figure] for result in row["results"] if figure in result)
+            if figures := [result[figure] for result in row["results"] if figure in result]:
+                row[figure] = median(figures)

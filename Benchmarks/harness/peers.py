@@ -76,7 +76,7 @@ ROWS = [
     Row("Sidecar, messages", _SIDECAR, "messages", ("hose", "deflate"), PRODUCT),
     Row("Sidecar, blocking", _SIDECAR, "blocking", ("hose", "deflate", "send", "echo-blocking"), PRODUCT),
     Row("Sidecar, a thread each", _SIDECAR, "own-thread", ("cycles", "idle"), PRODUCT),
-    Row("Sidecar, one thread for all", _SIDECAR, "shared-thread", ("cycles", "idle"), PRODUCT),
+    Row("Sidecar, one thread for all", _SIDECAR, "shared-thread", ("cycles", "idle", "crowd"), PRODUCT),
     # The field.
     Row("SwiftNIO, handler", _NIO, "handler", (*_MOST, "echo-blocking"), needs="swiftnio"),
     Row("SwiftNIO, NIOAsyncChannel", _NIO, "async", (*_MOST, "echo-blocking"), needs="swiftnio"),

@@ -33,7 +33,7 @@ def _name(title: str, row: dict) -> str:
 
 def _table(workload: Workload, rows: dict[str, dict]) -> list[str]:
     head = ["", workload.measure.unit, "lowest to highest", "× the limit", "× the best other peer"]
-    head += [name.removesuffix("_us") for name in workload.extra]
+    head += [f"{name[:-3].replace('_', ' ')} (µs)" if name.endswith("_us") else name for name in workload.extra]
     head += ["resident MiB", "threads"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for title in _sorted_titles(workload, rows):
@@ -58,10 +58,8 @@ def _goals(goals: list[dict]) -> list[str]:
     for goal in goals:
         what = find(goal["workload"]).title
         verdict = "met" if goal["met"] else "an aim" if goal.get("aim") else "**not met**"
-        if "ceiling" in goal:
-            lines.append(
-                f"| {what} | {goal['row']} | | at most {goal['ceiling']:g} KiB | {goal['reached']:.2f} | {verdict} |"
-            )
+        if "bound" in goal:
+            lines.append(f"| {what} | {goal['row']} | | {goal['bound']} | {goal['reached']:.2f} | {verdict} |")
         else:
             reached = f"{goal['reached']:.2f} ×"
             lines.append(
