@@ -34,7 +34,7 @@ extension Connection: ReadinessHandler {
   /// is woken once a turn and not once a read.
   private func readAvailable() {
     var last = TransferResult.wouldBlock
-    for _ in 0..<Connection.readsPerTurn where inboxSink.cost < Connection.deliveredAtOnce {
+    for _ in 0..<Connection.readsPerTurn where !hasEnoughToDeliver {
       guard let socket, registration != nil else { break }
       let room: Int
       (last, room) = readOnce(from: socket)
@@ -47,6 +47,11 @@ extension Connection: ReadinessHandler {
     case .endOfStream: streamEnded(error: nil)
     case .failed(let error): streamEnded(error: error)
     }
+  }
+
+  private var hasEnoughToDeliver: Bool {
+    inboxSink.messages.count >= Connection.deliveredAtOnce.messages
+      || inboxSink.cost >= min(Connection.deliveredAtOnce.bytes, configuration.inboundCapacity)
   }
 
   /// Reads until the stream ends or nothing is left in the kernel. At most the socket's receive buffer.

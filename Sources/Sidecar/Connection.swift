@@ -24,10 +24,12 @@ actor Connection {
 
   /// After the last Close frame the server has this long to end the stream before we do (RFC 6455 §7.1.1).
   static let endOfStreamGrace = Duration.seconds(1)
-  /// How many times the read buffer is filled before other connections have their turn.
-  static let readsPerTurn = 4
-  /// What is delivered together at most, and what one read brings: more of it falls out of the cache before it is received.
-  static let deliveredAtOnce = 192 << 10
+  /// How many times the read buffer is filled before other connections have their turn: 768 KiB, a quarter of a
+  /// millisecond.
+  static let readsPerTurn = 12
+  /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
+  /// than these fall out of the cache before they are received.
+  static let deliveredAtOnce = (messages: 1024, bytes: 768 << 10)
   /// How much is written before other connections have their turn.
   static let writtenPerTurn = 1 << 20
 

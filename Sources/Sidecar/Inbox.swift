@@ -25,7 +25,7 @@ enum Reception: Sendable {
 /// to whoever asks first.
 ///
 /// Bounded by bytes: when the back holds `capacity` of them, the connection is told to stop reading, until a receiver
-/// takes the back. So at most twice the capacity, and what one read brings, is held. Every message is charged an
+/// takes the back. So at most twice the capacity, and what one turn at the socket brings, is held. Every message is charged an
 /// overhead, because a queue of empty messages needs memory too.
 ///
 /// Locks are taken front before back, never the other way.
