@@ -52,7 +52,7 @@ struct FrameParser {
 
   /// Reads the next header from `input`; takes nothing but the header.
   mutating func parse(_ input: inout ReadCursor, insideMessage: Bool) -> Outcome {
-    if partialCount == 0 {
+    if partialCount == 0, input.count >= 2 {
       let bytes = input.bytes
       let outcome = examine(bytes, insideMessage: insideMessage)
       if case .header = outcome {
@@ -61,14 +61,7 @@ struct FrameParser {
       }
       guard case .incomplete = outcome else { return outcome }
     }
-    while input.count > 0 {
-      let size = partialCount < 2 ? 2 : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) }
-      let taken = input.take(upTo: size - partialCount)
-      let filled = partialCount
-      withUnsafeMutableBytes(of: &partial) { partial in
-        UnsafeMutableRawBufferPointer(rebasing: partial[filled...]).copyMemory(from: UnsafeRawBufferPointer(taken))
-      }
-      partialCount += taken.count
+    while !keepPart(&input) {
       let outcome = withUnsafeBytes(of: partial) { partial in
         examine(UnsafeRawBufferPointer(rebasing: partial[..<partialCount]), insideMessage: insideMessage)
       }
@@ -78,6 +71,21 @@ struct FrameParser {
       }
     }
     return .incomplete
+  }
+
+  /// Takes bytes of a header up to where there is something to judge, and returns whether they end before.
+  ///
+  /// There are two things to judge: the first two bytes, and the whole header.
+  mutating func keepPart(_ input: inout ReadCursor) -> Bool {
+    withUnsafeMutableBytes(of: &partial) { partial in
+      let size = partialCount < 2 ? 2 : FrameHeader.byteCount(secondByte: partial[1])
+      while partialCount < size, input.count > 0 {
+        partial[partialCount] = input.position.load(as: UInt8.self)
+        partialCount += 1
+        input.position += 1
+      }
+      return partialCount < size
+    }
   }
 
   /// Judges the header at the start of `bytes`; what its first two bytes can break is judged as soon as they are there.
