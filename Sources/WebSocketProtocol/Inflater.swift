@@ -74,7 +74,9 @@ struct Inflater: ~Copyable {
       break
     default:
       guard result != Z_MEM_ERROR else { stopForLackOfMemory("zlib could not allocate its window") }
-      throw ProtocolViolation(.corruptCompressedData(stream.pointee.msg.map { String(cString: $0) } ?? "\(result)"))
+      var detail = "\(result)"
+      if let message = stream.pointee.msg { detail = String(cString: message) }
+      throw ProtocolViolation(.corruptCompressedData(detail))
     }
   }
 

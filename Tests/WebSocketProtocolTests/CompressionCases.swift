@@ -56,6 +56,13 @@ extension ConformanceCase {
     ConformanceCase("compressed to nothing", deflate: agreed, frame(finText, [0x00]) + frame(finText, hello)),
     ConformanceCase("compressed without a byte", deflate: agreed, frame(finText) + frame(finText, hello)),
     ConformanceCase(
+      "compressed without a byte, which leaves the window as it was", deflate: agreed,
+      frame(finText, hello) + frame(finText) + frame(text) + frame(continuation) + frame(finContinuation)
+        + frame(finText, [0xF2, 0x00, 0x11, 0x00, 0x00])),
+    ConformanceCase(
+      "compressed without a byte, and without context takeover", deflate: .init(serverNoContextTakeover: true),
+      frame(finText, hello) + frame(finText) + frame(finText, hello)),
+    ConformanceCase(
       "compressed and not, by turns", deflate: agreed,
       frame(finText, hello) + frame(0x81, utf8("plain")) + frame(finText, [0xF2, 0x00, 0x11, 0x00, 0x00])
         + frame(0x82, noise(3))),

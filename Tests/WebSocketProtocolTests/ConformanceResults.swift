@@ -581,6 +581,15 @@ let conformanceResults = #"""
   compressed without a byte
     text empty
     text "Hello"
+  compressed without a byte, which leaves the window as it was
+    text "Hello"
+    text empty
+    text empty
+    text "Hello"
+  compressed without a byte, and without context takeover
+    text "Hello"
+    text empty
+    text "Hello"
   compressed and not, by turns
     text "Hello"
     text "plain"
