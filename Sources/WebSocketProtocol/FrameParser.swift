@@ -62,6 +62,7 @@ struct FrameParser {
       guard case .incomplete = outcome else { return outcome }
     }
     while !keepPart(&input) {
+      keep(missingCount, of: &input)
       let outcome = withUnsafeBytes(of: partial) { partial in
         examine(UnsafeRawBufferPointer(rebasing: partial[..<partialCount]), insideMessage: insideMessage)
       }
@@ -73,18 +74,25 @@ struct FrameParser {
     return .incomplete
   }
 
-  /// Takes bytes of a header up to where there is something to judge, and returns whether they end before.
-  ///
-  /// There are two things to judge: the first two bytes, and the whole header.
+  /// Takes all of `input` if there is nothing to judge with it either, and returns whether that is so.
   mutating func keepPart(_ input: inout ReadCursor) -> Bool {
+    guard input.count < missingCount else { return false }
+    keep(input.count, of: &input)
+    return true
+  }
+
+  /// How many bytes are missing until there is something to judge: the first two bytes, or else the whole header.
+  private var missingCount: Int {
+    partialCount < 2
+      ? 2 - partialCount : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) } - partialCount
+  }
+
+  private mutating func keep(_ count: Int, of input: inout ReadCursor) {
     withUnsafeMutableBytes(of: &partial) { partial in
-      let size = partialCount < 2 ? 2 : FrameHeader.byteCount(secondByte: partial[1])
-      while partialCount < size, input.count > 0 {
-        partial[partialCount] = input.position.load(as: UInt8.self)
+      for byte in input.take(upTo: count) {
+        partial[partialCount] = byte
         partialCount += 1
-        input.position += 1
       }
-      return partialCount < size
     }
   }
 
