@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+public import WebSocketProtocol
 
 /// Why no more messages will come.
 enum InboxEnd: Sendable {
@@ -29,6 +29,7 @@ enum Reception: Sendable {
 /// overhead, because a queue of empty messages needs memory too.
 ///
 /// Locks are taken front before back, never the other way.
+@usableFromInline
 final class Inbox: Sendable {
   /// What a message costs beside its bytes: its entry in the queue, and its share of the storage.
   static let overheadPerMessage = 48
@@ -109,7 +110,7 @@ final class Inbox: Sendable {
   }
 
   /// Takes the next message if one is at the front, which is nearly always so where there are many.
-  @inline(__always)
+  @usableFromInline
   func nextAtFront() -> WebSocketMessage? {
     front.withLock { $0.popFirst() }
   }

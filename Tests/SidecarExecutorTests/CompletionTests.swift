@@ -11,7 +11,7 @@ import Testing
       let gate = DispatchSemaphore(value: 0)
       let hasReturned = Tally()
       completion.whenComplete { _ in
-        _ = gate.wait(timeout: .now() + 5)
+        _ = gate.wait(timeout: .now() + 60)
         hasReturned.add()
       }
       let tasks = (0..<3).map { _ in Task.immediate { await completion.value() } }

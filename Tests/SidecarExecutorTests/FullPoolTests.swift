@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import SidecarExecutor
+import TestSupport
 import Testing
 
 @Suite struct `With the concurrency pool full of blocked tasks` {
@@ -17,7 +18,7 @@ import Testing
 private func failureWithFullPool() -> Int32 {
   guard let thread = try? SidecarThread() else { return 1 }
   thread.requestStop()
-  guard thread.join(until: .after(.seconds(10))) else { return 2 }
+  guard thread.join(until: .after(patience)) else { return 2 }
 
   // Far more than there are threads. Dispatch adds one for them after about a second, which must not be waited for.
   for _ in 0..<100 { Task.detached { sleep(60) } }

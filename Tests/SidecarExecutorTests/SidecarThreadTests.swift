@@ -35,31 +35,31 @@ private actor Pinned {
     #expect(thread.isIsolatingCurrentContext() == false)
     #expect(await actor.hop { await Task.yield() })
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
   }
 
   @Test func `jobs run in the order they came, whatever their priority`() async throws {
     let thread = try SidecarThread()
-    let log = Locked<[Int]>([])
+    let log = Log()
     let done = Completion<Void>()
     // The thread is held until everything is enqueued.
     let gate = DispatchSemaphore(value: 0)
     thread.post { gate.wait() }
     for index in 0..<200 {
       if index.isMultiple(of: 2) {
-        thread.post { log.withLock { $0.append(index) } }
+        thread.post { log.append(index) }
       } else {
         Task.immediate(priority: index.isMultiple(of: 3) ? .high : .background) {
-          await Pinned(thread).run { log.withLock { $0.append(index) } }
+          await Pinned(thread).run { log.append(index) }
         }
       }
     }
     thread.post { done.complete(()) }
     gate.signal()
-    _ = await done.value(until: .after(.seconds(10)))
-    #expect(log.withLock { $0 } == Array(0..<200))
+    _ = await done.value(until: .after(patience))
+    #expect(log.entries == Array(0..<200))
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
   }
 
   @Test func `a task that prefers the thread runs on it from end to end`() async throws {
@@ -76,13 +76,13 @@ private actor Pinned {
     }.value
     #expect(stayed)
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
   }
 
   @Test func `a posted closure may assume the isolation of an actor that is pinned there`() async throws {
     let thread = try SidecarThread()
     let actor = Pinned(thread)
-    let count = try thread.postAndWait(until: .after(.seconds(10))) {
+    let count = try thread.postAndWait(until: .after(patience)) {
       actor.assumeIsolated { actor in
         actor.append(1)
         return actor.log.count
@@ -90,7 +90,7 @@ private actor Pinned {
     }
     #expect(count == 1)
     thread.requestStop()
-    #expect(thread.join(until: .after(.seconds(10))))
+    #expect(thread.join(until: .after(patience)))
   }
 
   @Test func `a blocking call from a sidecar's own thread throws instead of deadlocking`() async throws {
@@ -98,15 +98,15 @@ private actor Pinned {
     let other = try SidecarThread()
     for target in [thread, other] {
       #expect(throws: BlockingBridgeError.onSidecarThread) {
-        try thread.postAndWait(until: .after(.seconds(10))) {
+        try thread.postAndWait(until: .after(patience)) {
           try target.postAndWait(until: .never) {}
         }
       }
     }
     thread.requestStop()
     other.requestStop()
-    #expect(thread.join(until: .after(.seconds(10))))
-    #expect(other.join(until: .after(.seconds(10))))
+    #expect(thread.join(until: .after(patience)))
+    #expect(other.join(until: .after(patience)))
   }
 
   @Test func `a blocking call gives up at its deadline when the thread is held`() throws {
@@ -121,7 +121,7 @@ private actor Pinned {
     #expect(!thread.join(until: .after(.milliseconds(10))))
     gate.signal()
     thread.requestStop()
-    #expect(thread.join(until: .after(.seconds(10))))
+    #expect(thread.join(until: .after(patience)))
   }
 
   @Test func `timers fire on the thread, in order and not early`() async throws {
@@ -139,14 +139,14 @@ private actor Pinned {
       }
       loop.cancel(loop.schedule(at: .after(.milliseconds(5))) { log.append(5) })
     }
-    guard case .value(let log) = await fired.value(until: .after(.seconds(10))) else {
+    guard case .value(let log) = await fired.value(until: .after(patience)) else {
       Issue.record("the timers did not fire")
       return
     }
     #expect(log == [10, 20, 30])
     #expect(ContinuousClock.now - start >= .milliseconds(30))
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
   }
 
   @Test func `a flood of jobs does not keep timers and descriptors waiting`() async throws {
@@ -160,23 +160,23 @@ private actor Pinned {
       flood()
       thread.loop.schedule(at: .after(.milliseconds(5))) { fired.complete(()) }
     }
-    if case .timedOut = await fired.value(until: .after(.seconds(10))) { Issue.record("the timer starved") }
+    if case .timedOut = await fired.value(until: .after(patience)) { Issue.record("the timer starved") }
     flooding.store(false, ordering: .relaxed)
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
   }
 
   @Test func `jobs that come after the thread's end still run, isolated and in order`() async throws {
     let thread = try SidecarThread()
     let actor = Pinned(thread)
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
     #expect(await actor.isOnThread())
     #expect(await actor.hop { await Task.yield() })
     for value in 0..<100 { await actor.append(value) }
     #expect(await actor.log == Array(0..<100))
     #expect(await Task(executorPreference: thread) { thread.isCurrent }.value)
-    #expect(try thread.postAndWait(until: .after(.seconds(10))) { 7 } == 7)
+    #expect(try thread.postAndWait(until: .after(patience)) { 7 } == 7)
   }
 
   @Test func `no job is lost in the race with the thread's end`() async throws {
@@ -194,7 +194,7 @@ private actor Pinned {
         }
       }
       #expect(await actor.log.count == count)
-      #expect(await thread.joined(until: .after(.seconds(10))))
+      #expect(await thread.joined(until: .after(patience)))
     }
   }
 
@@ -215,7 +215,7 @@ private actor Pinned {
           gate.signal()
         }
       }
-      if case .timedOut = await ended.value(until: .after(.seconds(10))) { Issue.record("the thread still runs") }
+      if case .timedOut = await ended.value(until: .after(patience)) { Issue.record("the thread still runs") }
       #expect(eventually { dropped == nil })
     }
   }
@@ -225,14 +225,14 @@ private actor Pinned {
     do {
       let thread = try SidecarThread()
       thread.requestStop()
-      #expect(thread.join(until: .after(.seconds(10))))
+      #expect(thread.join(until: .after(patience)))
     }
     let before = ProcessCensus.take()
     for _ in 0..<1000 {
       let thread = try SidecarThread()
-      try thread.postAndWait(until: .after(.seconds(10))) {}
+      try thread.postAndWait(until: .after(patience)) {}
       thread.requestStop()
-      #expect(thread.join(until: .after(.seconds(10))))
+      #expect(thread.join(until: .after(patience)))
     }
     // Other tests run beside this one: what they hold comes and goes, a leak of a thousand stays.
     #expect(eventually { ProcessCensus.take().descriptors < before.descriptors + 100 })
@@ -246,4 +246,13 @@ extension Pinned {
 
 private nonisolated func nonisolatedWork() async {
   await Task.yield()
+}
+
+/// Numbers in the order in which they came, from any thread.
+private final class Log: Sendable {
+  private let numbers = Locked<[Int]>([])
+
+  var entries: [Int] { numbers.withLock { $0 } }
+
+  func append(_ number: Int) { numbers.withLock { $0.append(number) } }
 }

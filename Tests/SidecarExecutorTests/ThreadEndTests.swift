@@ -15,12 +15,12 @@ import Testing
     let before = Completion<Bool>()
     let after = Completion<Bool>()
     thread.post {
-      _ = gate.wait(timeout: .now() + 20)
+      _ = gate.wait(timeout: .now() + 60)
       thread.post { before.complete(thread.loop.isRunning) }
       thread.requestStop()
     }
     gate.signal()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
     thread.post { after.complete(thread.loop.isRunning) }
     #expect(await before.uncancellableValue())
     #expect(await after.uncancellableValue() == false)
@@ -32,7 +32,7 @@ import Testing
     defer { pipe.close() }
     let (watching, timed, observing) = (Weak(), Weak(), Weak())
     try await onThread {
-      try thread.postAndWait(until: .after(.seconds(10))) {
+      try thread.postAndWait(until: .after(patience)) {
         let handler = Handler()
         watching.object = handler
         _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: handler)
@@ -41,11 +41,11 @@ import Testing
     }
     #expect(watching.object != nil && timed.object != nil)
     thread.requestStop()
-    #expect(await thread.joined(until: .after(.seconds(10))))
+    #expect(await thread.joined(until: .after(patience)))
     #expect(watching.object == nil && timed.object == nil)
     // On the stand-in.
     try await onThread {
-      try thread.postAndWait(until: .after(.seconds(10))) {
+      try thread.postAndWait(until: .after(patience)) {
         #expect(thread.loop.schedule(at: .after(.seconds(600)), timed.holding()) == nil)
         #expect(thread.loop.whenEnding(observing.holding()) == nil)
         #expect(throws: SystemError("epoll_ctl", code: EBADF)) {
@@ -68,7 +68,7 @@ import Testing
     _ = await entered.uncancellableValue()
     thread.post { other.signal() }
     #expect(await isNotAlone.uncancellableValue() == false)
-    #expect(try await onThread { try thread.postAndWait(until: .after(.seconds(10))) { true } })
+    #expect(try await onThread { try thread.postAndWait(until: .after(patience)) { true } })
   }
 
   @Test func `a loop that is about to sleep hears of what is posted at that very moment`() async throws {
@@ -100,15 +100,15 @@ import Testing
     defer { for pipe in pipes { pipe.close() } }
     for pipe in pipes.prefix(2) { #expect(write(pipe.writeEnd, "x", 1) == 1) }
     try await onThread {
-      try thread.postAndWait(until: .after(.seconds(10))) {
+      try thread.postAndWait(until: .after(patience)) {
         // Both are ready in the same turn; whoever is first puts another descriptor in the other's place.
         let (first, second) = (Replacing(told, stale, pipes[2].readEnd), Replacing(told, stale, pipes[2].readEnd))
         (first.loop, second.loop) = (thread.loop, thread.loop)
         second.victim = try thread.loop.register(pipes[0].readEnd, interest: .readable, handler: first)
         first.victim = try thread.loop.register(pipes[1].readEnd, interest: .readable, handler: second)
       }
-      _ = told.wait(until: .after(.seconds(10)))
-      try thread.postAndWait(until: .after(.seconds(10))) {}
+      _ = told.wait(until: .after(patience))
+      try thread.postAndWait(until: .after(patience)) {}
     }
     #expect(stale.count == 0)
     #expect(await thread.shutdown())
@@ -136,7 +136,7 @@ import Testing
     }
     #expect(hasReturned.count == 0)
     gate.signal()
-    if case .timedOut = await ended.value(until: .after(.seconds(10))) { Issue.record("the thread still runs") }
+    if case .timedOut = await ended.value(until: .after(patience)) { Issue.record("the thread still runs") }
   }
 
   @Test func `a thread that is held is given up at the bound`() async throws {
@@ -151,7 +151,7 @@ import Testing
   @Test func `a task on the thread can end it`() async throws {
     let thread = try SidecarThread()
     let (hasEnded, isIsolated) = await Task(executorPreference: thread) {
-      (await thread.shutdown(within: .seconds(10)), thread.isCurrent)
+      (await thread.shutdown(within: patience), thread.isCurrent)
     }.value
     #expect(hasEnded)
     #expect(isIsolated)
@@ -161,7 +161,7 @@ import Testing
     await #expect(processExitsWith: .failure) {
       let thread = try SidecarThread()
       thread.post { _ = thread.join(until: .after(.seconds(1))) }
-      _ = thread.join(until: .after(.seconds(5)))
+      _ = thread.join(until: .after(patience))
       exit(0)
     }
   }
@@ -189,9 +189,9 @@ import Testing
           }
           kept.append(thread)
         }
-        guard eventually(within: .seconds(20), { LiveCounters.threads.value == 0 }) else { exit(2) }
+        guard eventually({ LiveCounters.threads.value == 0 }) else { exit(2) }
         // The C library keeps a few for later.
-        guard eventually(within: .seconds(5), { ProcessCensus.threadStacks() < before + 20 }) else {
+        guard eventually({ ProcessCensus.threadStacks() < before + 20 }) else {
           exit(Int32(10 + way))
         }
       }

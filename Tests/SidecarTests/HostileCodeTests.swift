@@ -155,7 +155,7 @@ import Testing
     let server = try TestServer(behavior: .echo)
     let gate = DispatchSemaphore(value: 0)
     var configuration = WebSocketConfiguration()
-    configuration.onLog = { event in if case .shutDown = event { _ = gate.wait(timeout: .now() + 20) } }
+    configuration.onLog = { event in if case .shutDown = event { _ = gate.wait(timeout: .now() + 60) } }
     let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
     let report = await shutDown(client)
     #expect(report.isClean, "\(report)")

@@ -51,7 +51,7 @@ import WebSocketProtocol
     let inbox = Inbox(capacity: 1000)
     for size in [600, 600, 5000] {
       // Immediate: it is waiting when this line is through.
-      let receiving = Task.immediate { await inbox.next(until: .after(.seconds(10))) }
+      let receiving = Task.immediate { await inbox.next(until: .after(patience)) }
       #expect(!deliver([.binary(Array(repeating: 0, count: size))], to: inbox))
       guard case .message(let message) = await receiving.value else { return somethingElseCame() }
       #expect(message.byteCount == size)
@@ -74,7 +74,7 @@ import WebSocketProtocol
   @Test func `messages that go straight to a waiting receiver do not fill the inbox`() async {
     let inbox = Inbox(capacity: 1000)
     for _ in 0..<100 {
-      let receiving = Task { await inbox.next(until: .after(.seconds(10))) }
+      let receiving = Task { await inbox.next(until: .after(patience)) }
       while !inbox.hasWaiters { await Task.yield() }
       #expect(!deliver([.binary(Array(repeating: 0, count: 100))], to: inbox))
       guard case .message = await receiving.value else { return somethingElseCame() }
@@ -98,7 +98,7 @@ import WebSocketProtocol
       switch await waiting.value {
       case .message(.text(let text)): #expect(text == "\(round)")
       case .cancelled:
-        guard case .message(.text(let text)) = await inbox.next(until: .after(.seconds(10))) else {
+        guard case .message(.text(let text)) = await inbox.next(until: .after(patience)) else {
           return somethingElseCame()
         }
         #expect(text == "\(round)")
