@@ -264,10 +264,11 @@ extension MessageReceiver {
   /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
   /// read into it before anything else is done with the receiver.
   package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
-    guard case .dataPayload(var frame) = phase else { return nil }
+    guard case .dataPayload(var frame) = phase, minimum > 0, !assembler.isCompressed,
+      frame.remaining - openPayload.taken >= minimum
+    else { return nil }
     closePayload(of: &frame)
     phase = .dataPayload(frame)
-    guard minimum > 0, frame.remaining >= minimum, !assembler.isCompressed else { return nil }
     let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
     return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
   }

@@ -5,7 +5,7 @@ import WebSocketProtocol
 /// What it costs when a peer, or a path, delivers bytes one at a time. `Docs/Conformance.md` has the figures.
 @Suite(.serialized) struct ParsingCostTests {
   #if DEBUG
-    private static let size = 64 << 10
+    private static let size = 32 << 10
   #else
     private static let size = 1 << 20
 
@@ -13,7 +13,7 @@ import WebSocketProtocol
     @Test(arguments: CostCase.all(size: Self.size).filter { $0.maximumRatio != nil })
     func `a byte at a time costs less than 30 times as much as everything at once`(_ wire: CostCase) throws {
       expectBest(lessThan: try #require(wire.maximumRatio)) {
-        let rounds = (0..<15).map { _ in (wire.cost(piece: nil), wire.cost(piece: 1)) }
+        let rounds = (0..<9).map { _ in (wire.cost(piece: nil), wire.cost(piece: 1)) }
         return median(rounds.map(\.1)) / median(rounds.map(\.0))
       }
     }
@@ -23,7 +23,7 @@ import WebSocketProtocol
   func `the cost of a byte at a time grows with the number of bytes and not faster`(_ all: CostCase, _ part: CostCase) {
     // Four times the size: linear is 4, quadratic 16.
     expectBest(lessThan: 8) {
-      let rounds = (0..<5).map { _ in (all.cost(piece: 1), part.cost(piece: 1)) }
+      let rounds = (0..<3).map { _ in (all.cost(piece: 1), part.cost(piece: 1)) }
       return median(rounds.map(\.0)) / median(rounds.map(\.1)) * 4 * part.relativeSize(to: all)
     }
   }
