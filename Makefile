@@ -2,14 +2,15 @@
 #
 # A fresh machine needs Swift and make; whatever else is missing, every target that builds installs first.
 #
-# Each kind of build has a scratch folder of its own (.build, .build-release, .build-tsan, .build-asan): they differ in
-# their flags, and would otherwise throw each other's work away. FILTER=name runs only tests whose name matches.
+# Each kind of build has a scratch folder of its own (.build, .build-release, .build-tsan, .build-asan, .build-coverage):
+# they differ in their flags, and would otherwise throw each other's work away. FILTER=name runs only tests whose name
+# matches.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-release strict tsan asan interop fuzz-smoke fuzz differential soak census bench bench-quick \
-        bench-smoke instructions readme lint format clean
+.PHONY: help setup demo test test-release coverage strict tsan asan interop fuzz-smoke fuzz differential soak census bench \
+        bench-quick bench-smoke instructions readme lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
 # The sanitizers make everything slower by an order of magnitude. Tests that hold the code to a time allow for it.
@@ -42,6 +43,9 @@ test: setup ## Run all tests
 test-release: setup ## Run all tests, optimised
 	swift build --build-tests $(RELEASE)
 	$(TEST) $(ONLY) --skip-build $(RELEASE)
+
+coverage: setup ## See that the protocol's own tests reach every line of it
+	@.ci/coverage
 
 # The build for ThreadSanitizer is needed anyway, and compiles everything: a build of its own would find nothing more.
 strict: setup ## Compile everything with warnings as errors

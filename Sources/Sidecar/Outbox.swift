@@ -68,8 +68,9 @@ final class Outbox: Sendable {
   /// An emptied buffer larger than this is given back.
   static let keptCapacity = 256 * 1024
 
-  /// What senders compress with, one after the other. The sidecar thread never waits for it. Its lock is taken before
-  /// the state's.
+  /// What senders compress with, one after the other, on their own threads. Once it is set up the loop never takes its
+  /// lock; the sidecar thread does for what a message handler, or a task there, sends itself, and may then wait while
+  /// another sender compresses one message. Its lock is taken before the state's.
   private struct Compressor: ~Copyable {
     var deflater: Deflater?
     var buffer = ByteBuffer()

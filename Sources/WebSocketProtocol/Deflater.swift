@@ -68,8 +68,8 @@ package struct Deflater: ~Copyable {
       stream.pointee.next_out = buffer.reserve(room).assumingMemoryBound(to: UInt8.self)
       stream.pointee.avail_out = UInt32(truncatingIfNeeded: room)
       let result = deflate(stream, flush)
-      // Anything else would be a misuse of zlib: there is input, or a flush that is not over, and room.
-      precondition(result == Z_OK || result == Z_BUF_ERROR, "deflate failed with \(result)")
+      // That would be a misuse of zlib. Anything else is no error: there may be nothing left to do.
+      precondition(result != Z_STREAM_ERROR)
       buffer.commit(room - Int(stream.pointee.avail_out))
       room = max(room, 4096)
     } while stream.pointee.avail_out == 0
@@ -82,7 +82,7 @@ package struct Deflater: ~Copyable {
     let result = deflateInit2_(
       stream, level, Z_DEFLATED, -Int32(windowBits), Self.memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
       Int32(MemoryLayout<z_stream>.size))
-    precondition(result == Z_OK, "Out of memory: zlib could not be set up (\(result)).")
+    guard result == Z_OK else { stopForLackOfMemory("zlib could not be set up (\(result))") }
     self.stream = stream
     return stream
   }

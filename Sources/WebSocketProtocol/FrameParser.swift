@@ -52,7 +52,7 @@ struct FrameParser {
 
   /// Reads the next header from `input`; takes nothing but the header.
   mutating func parse(_ input: inout ReadCursor, insideMessage: Bool) -> Outcome {
-    if partialCount == 0 {
+    if partialCount == 0, input.count >= 2 {
       let bytes = input.bytes
       let outcome = examine(bytes, insideMessage: insideMessage)
       if case .header = outcome {
@@ -61,14 +61,8 @@ struct FrameParser {
       }
       guard case .incomplete = outcome else { return outcome }
     }
-    while input.count > 0 {
-      let size = partialCount < 2 ? 2 : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) }
-      let taken = input.take(upTo: size - partialCount)
-      let filled = partialCount
-      withUnsafeMutableBytes(of: &partial) { partial in
-        UnsafeMutableRawBufferPointer(rebasing: partial[filled...]).copyMemory(from: UnsafeRawBufferPointer(taken))
-      }
-      partialCount += taken.count
+    while !keepPart(&input) {
+      keep(missingCount, of: &input)
       let outcome = withUnsafeBytes(of: partial) { partial in
         examine(UnsafeRawBufferPointer(rebasing: partial[..<partialCount]), insideMessage: insideMessage)
       }
@@ -78,6 +72,28 @@ struct FrameParser {
       }
     }
     return .incomplete
+  }
+
+  /// Takes all of `input` if there is nothing to judge with it either, and returns whether that is so.
+  mutating func keepPart(_ input: inout ReadCursor) -> Bool {
+    guard input.count < missingCount else { return false }
+    keep(input.count, of: &input)
+    return true
+  }
+
+  /// How many bytes are missing until there is something to judge: the first two bytes, or else the whole header.
+  private var missingCount: Int {
+    partialCount < 2
+      ? 2 - partialCount : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) } - partialCount
+  }
+
+  private mutating func keep(_ count: Int, of input: inout ReadCursor) {
+    withUnsafeMutableBytes(of: &partial) { partial in
+      for byte in input.take(upTo: count) {
+        partial[partialCount] = byte
+        partialCount += 1
+      }
+    }
   }
 
   /// Judges the header at the start of `bytes`; what its first two bytes can break is judged as soon as they are there.

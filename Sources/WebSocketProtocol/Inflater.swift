@@ -73,8 +73,10 @@ struct Inflater: ~Copyable {
     case Z_OK, Z_BUF_ERROR:
       break
     default:
-      precondition(result != Z_MEM_ERROR, "Out of memory: zlib could not allocate its window.")
-      throw ProtocolViolation(.corruptCompressedData(stream.pointee.msg.map { String(cString: $0) } ?? "\(result)"))
+      guard result != Z_MEM_ERROR else { stopForLackOfMemory("zlib could not allocate its window") }
+      var detail = "\(result)"
+      if let message = stream.pointee.msg { detail = String(cString: message) }
+      throw ProtocolViolation(.corruptCompressedData(detail))
     }
   }
 
@@ -108,7 +110,7 @@ struct Inflater: ~Copyable {
     let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     stream.initialize(to: z_stream())
     let result = inflateInit2_(stream, -Int32(windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    precondition(result == Z_OK, "Out of memory: zlib could not be set up (\(result)).")
+    guard result == Z_OK else { stopForLackOfMemory("zlib could not be set up (\(result))") }
     self.stream = stream
     return stream
   }

@@ -85,6 +85,20 @@ struct MessageAssembler: ~Copyable {
     return storage.reserve(minimum, preferring: Self.unearnedReservation, atMost: expected)
   }
 
+  /// Returns what is left of the message's memory, up to `bound` bytes, for bytes of an uncompressed frame that come in
+  /// small pieces; nothing else is done with the message until `close`.
+  func openPayload(upTo bound: Int) -> OpenPayload {
+    guard case .insideMessage(let kind, isCompressed: false, _) = state else { return OpenPayload() }
+    return OpenPayload(
+      UnsafeMutableRawBufferPointer(rebasing: storage.room.prefix(bound)), validator: kind == .text ? validator : nil)
+  }
+
+  /// Takes the bytes that went into an open payload.
+  mutating func close(_ payload: OpenPayload) {
+    if let text = payload.validator { validator = text }
+    storage.commit(payload.taken)
+  }
+
   /// Takes the bytes that were put into the memory that `reserve` returned.
   mutating func commit(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) {
     try validate(bytes)

@@ -39,6 +39,9 @@ package struct MessageReceiver: ~Copyable {
   /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
   @usableFromInline private(set) var expectsWholeMessage: Bool
 
+  /// The fast path for payload that comes in small pieces; open only in the middle of a data frame.
+  @usableFromInline var openPayload = OpenPayload()
+
   /// Makes a receiver for the endpoint that plays `role`; `deflate` is what the handshake agreed on.
   package init(
     role: Role, limits: ProtocolLimits = ProtocolLimits(), deflate: PermessageDeflate.Agreement? = nil
@@ -68,6 +71,7 @@ package struct MessageReceiver: ~Copyable {
     _ bytes: UnsafeMutableRawBufferPointer, into sink: inout Sink
   ) {
     guard let start = bytes.baseAddress else { return }
+    if bytes.count <= openPayload.room, openPayload.take(bytes, from: start) { return }
     var input = ReadCursor(bytes, from: start)
     receiveWholeMessages(&input, into: &sink)
     while let event = nextEvent(&input) {
@@ -79,7 +83,7 @@ package struct MessageReceiver: ~Copyable {
   /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
   /// and everything that is wrong, to `nextEvent`.
   @inlinable
-  func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
+  mutating func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
     guard expectsWholeMessage else { return }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
@@ -114,6 +118,10 @@ package struct MessageReceiver: ~Copyable {
   /// Takes bytes from `input` up to the next thing to report, or all of them.
   @usableFromInline
   mutating func nextEvent(_ input: inout ReadCursor) -> ReceiveEvent? {
+    if input.count == 1, case .frameHeader = phase, parser.keepPart(&input) {
+      expectsWholeMessage = false
+      return nil
+    }
     defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
     do throws(ProtocolViolation) {
       while try beginFrame(&input) {
@@ -194,6 +202,7 @@ package struct MessageReceiver: ~Copyable {
     _ frame: FrameInProgress, _ input: inout ReadCursor
   ) throws(ProtocolViolation) -> ReceiveEvent? {
     var frame = frame
+    closePayload(of: &frame)
     let piece = UnsafeRawBufferPointer(takePayload(of: &frame, from: &input))
     if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation, !frame.header.rsv1 {
       phase = .frameHeader
@@ -207,11 +216,21 @@ package struct MessageReceiver: ~Copyable {
   private mutating func continueMessage(_ frame: FrameInProgress) throws(ProtocolViolation) -> ReceiveEvent? {
     guard frame.remaining == 0 else {
       phase = .dataPayload(frame)
+      // The last byte is not among them: it completes something.
+      if frame.header.maskKey == nil { openPayload = assembler.openPayload(upTo: frame.remaining - 1) }
       return nil
     }
     phase = .frameHeader
     guard frame.header.fin else { return nil }
     return try assembler.finish().map(Self.event)
+  }
+
+  /// Counts what has gone into the open payload.
+  private mutating func closePayload(of frame: inout FrameInProgress) {
+    guard openPayload.next != nil else { return }
+    frame.received += openPayload.taken
+    assembler.close(openPayload)
+    openPayload = OpenPayload()
   }
 
   /// Takes as much of the payload as has arrived, and unmasks it where it lies (RFC 6455 §5.3).
@@ -245,9 +264,11 @@ extension MessageReceiver {
   /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
   /// read into it before anything else is done with the receiver.
   package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
-    guard case .dataPayload(let frame) = phase, minimum > 0, frame.remaining >= minimum, !assembler.isCompressed else {
-      return nil
-    }
+    guard case .dataPayload(var frame) = phase, minimum > 0, !assembler.isCompressed,
+      frame.remaining - openPayload.taken >= minimum
+    else { return nil }
+    closePayload(of: &frame)
+    phase = .dataPayload(frame)
     let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
     return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
   }

@@ -96,6 +96,11 @@ struct MessageStorage: ~Copyable {
   /// The bytes stored so far; valid until the next change.
   var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: count) }
 
+  /// The memory behind the stored bytes, as much as there is.
+  var room: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
+  }
+
   /// Returns uninitialised memory behind the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
   ///
   /// When more has to be reserved, it is `preferred` bytes in all or twice what is stored; but not more than `bound`, which
@@ -108,7 +113,7 @@ struct MessageStorage: ~Copyable {
       capacity = max(needed, min(max(2 * count, preferred), count + bound))
       base = reallocateMemory(base, capacity)
     }
-    return UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
+    return room
   }
 
   mutating func commit(_ byteCount: Int) {
@@ -140,12 +145,17 @@ struct MessageStorage: ~Copyable {
 }
 
 func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {
-  guard let memory = malloc(max(1, byteCount)) else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
+  guard let memory = malloc(max(1, byteCount)) else { stopForLackOfMemory("no \(byteCount) bytes are free") }
   return memory
 }
 
 func reallocateMemory(_ memory: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer {
   let moved = realloc(memory, max(1, byteCount))
-  guard let moved else { fatalError("Out of memory: no \(byteCount) bytes are free.") }
+  guard let moved else { stopForLackOfMemory("no \(byteCount) bytes are free") }
   return moved
+}
+
+/// There is no going on without memory that is bounded: every size was checked before.
+func stopForLackOfMemory(_ what: String) -> Never {
+  fatalError("Out of memory: \(what).")
 }

@@ -56,6 +56,13 @@ extension ConformanceCase {
     ConformanceCase("compressed to nothing", deflate: agreed, frame(finText, [0x00]) + frame(finText, hello)),
     ConformanceCase("compressed without a byte", deflate: agreed, frame(finText) + frame(finText, hello)),
     ConformanceCase(
+      "compressed without a byte, which leaves the window as it was", deflate: agreed,
+      frame(finText, hello) + frame(finText) + frame(text) + frame(continuation) + frame(finContinuation)
+        + frame(finText, [0xF2, 0x00, 0x11, 0x00, 0x00])),
+    ConformanceCase(
+      "compressed without a byte, and without context takeover", deflate: .init(serverNoContextTakeover: true),
+      frame(finText, hello) + frame(finText) + frame(finText, hello)),
+    ConformanceCase(
       "compressed and not, by turns", deflate: agreed,
       frame(finText, hello) + frame(0x81, utf8("plain")) + frame(finText, [0xF2, 0x00, 0x11, 0x00, 0x00])
         + frame(0x82, noise(3))),
@@ -91,6 +98,23 @@ extension ConformanceCase {
     ConformanceCase(
       "RSV1 on a continuation", deflate: agreed,
       frame(text, Array(hello[..<3])) + frame(finContinuation | 0x40, Array(hello[3...]))),
+    ConformanceCase(
+      "RSV1 on a continuation of a message that is not compressed", deflate: agreed,
+      frame(0x01, utf8("Hel")) + frame(finContinuation | 0x40, utf8("lo"))),
+    ConformanceCase("RSV1 on a continuation of nothing", deflate: agreed, frame(finContinuation | 0x40, hello)),
+    ConformanceCase(
+      "a compressed message inside a compressed message", deflate: agreed,
+      frame(text, Array(hello[..<3])) + frame(finText, hello)),
+    ConformanceCase(
+      "a message inside a compressed message", deflate: agreed, frame(text, Array(hello[..<3])) + frame(0x81)),
+    ConformanceCase(
+      "every control frame between compressed fragments", deflate: agreed,
+      frame(text, Array(hello[..<3])) + frame(0x89, utf8("a")) + frame(continuation, Array(hello[3..<5]))
+        + frame(0x8A, utf8("b")) + frame(finContinuation, Array(hello[5...])) + frame(0x88, [0x03, 0xE8])),
+    ConformanceCase(
+      "close inside a compressed message", deflate: agreed, frame(text, Array(hello[..<3])) + frame(0x88)),
+    ConformanceCase("RSV1 on a pong", deflate: agreed, frame(0x8A | 0x40)),
+    ConformanceCase("RSV3 where RSV1 is agreed on", deflate: agreed, frame(0x81 | 0x10)),
     ConformanceCase("RSV1 on a ping", deflate: agreed, frame(0x89 | 0x40)),
     ConformanceCase("RSV1 on a close", deflate: agreed, frame(0x88 | 0x40, [0x03, 0xE8])),
     ConformanceCase("RSV2 where RSV1 is agreed on", deflate: agreed, frame(0x81 | 0x20)),

@@ -35,7 +35,23 @@ private let pong: UInt8 = 0x8A
 
 extension ConformanceCase {
   static let all =
-    framing + controlFrames + fragmentation + unicode + closing + limitCases + masking + compression
+    frameExamples + framing + controlFrames + fragmentation + unicode + closing + limitCases + masking + compression
+
+  /// RFC 6455 §5.7, byte by byte as they stand there.
+  static let frameExamples: [ConformanceCase] = [
+    ConformanceCase("the example of an unmasked text message", [0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]),
+    ConformanceCase(
+      "the example of a masked text message", role: .server,
+      [0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]),
+    ConformanceCase(
+      "the example of a fragmented text message", [0x01, 0x03, 0x48, 0x65, 0x6C] + [0x80, 0x02, 0x6C, 0x6F]),
+    ConformanceCase("the example of a ping", [0x89, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]),
+    ConformanceCase(
+      "the example of a masked pong", role: .server,
+      [0x8A, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]),
+    ConformanceCase("the example of 256 bytes", [0x82, 0x7E, 0x01, 0x00] + noise(256)),
+    ConformanceCase("the example of 64 KiB", [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0] + noise(65_536)),
+  ]
 
   /// RFC 6455 §5.2.
   static let framing: [ConformanceCase] =
@@ -56,7 +72,25 @@ extension ConformanceCase {
     + [3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map { (opcode: UInt8) in
       ConformanceCase("reserved opcode \(opcode)", frame(0x80 | opcode, utf8("x")) + frame(finText, utf8("not this")))
     }
+    + [3, 7, 11, 15].flatMap { (opcode: UInt8) in
+      [
+        ConformanceCase("reserved opcode \(opcode) on a fragment", frame(opcode, utf8("x"))),
+        ConformanceCase("reserved opcode \(opcode) inside a message", frame(text, utf8("Hel")) + frame(0x80 | opcode)),
+      ]
+    }
+    + [0x40, 0x20, 0x10].flatMap { (bits: UInt8) in
+      [
+        ConformanceCase(
+          "reserved bits \(bits >> 4) on a continuation", frame(text, utf8("Hel")) + frame(finContinuation | bits)),
+        ConformanceCase("reserved bits \(bits >> 4) on a close", frame(close | bits, [0x03, 0xE8])),
+        ConformanceCase("reserved bits \(bits >> 4) on a pong", frame(pong | bits)),
+      ]
+    }
     + [
+      ConformanceCase("length 126 in eight bytes", frame(finBinary, noise(126), length: .eightBytes)),
+      ConformanceCase("length 0 in two bytes, masked", role: .server, frame(finBinary, length: .twoBytes, key: 1)),
+      ConformanceCase(
+        "a continuation's length in two bytes", frame(binary) + frame(finContinuation, noise(5), length: .twoBytes)),
       ConformanceCase("length 0 in two bytes", frame(finBinary, length: .twoBytes)),
       ConformanceCase("length 125 in two bytes", frame(finBinary, noise(125), length: .twoBytes)),
       ConformanceCase("length 126 in two bytes", frame(finBinary, noise(126), length: .twoBytes)),
@@ -69,6 +103,9 @@ extension ConformanceCase {
       ConformanceCase("nothing at all", []),
       ConformanceCase("the first byte of a header", [finText]),
       ConformanceCase("a header without its length", [finText, 126]),
+      ConformanceCase("a header without its length, with a reserved opcode", [0x87, 126]),
+      ConformanceCase("a header without its length, masked", [finText, 0xFF]),
+      ConformanceCase("a header without the end of its length", [finText, 127, 0, 0, 0, 0, 0]),
       ConformanceCase("a header without its payload", [finText, 5]),
       ConformanceCase("a payload without its end", [finText, 5] + utf8("Hell")),
       ConformanceCase("a large payload without its end", Array(frame(finBinary, noise(70_000)).dropLast(1000))),
@@ -84,6 +121,13 @@ extension ConformanceCase {
     }
     + [
       ConformanceCase("ping of 126 bytes", frame(ping, noise(126))),
+      ConformanceCase("ping with a length of two bytes that is still to come", [ping, 126]),
+      ConformanceCase("ping with a length of two bytes", frame(ping, noise(3), length: .twoBytes)),
+      ConformanceCase("pong of 126 bytes", frame(pong, noise(126))),
+      ConformanceCase("ping of 126 bytes inside a message", frame(text, utf8("Hel")) + frame(ping, noise(126))),
+      ConformanceCase(
+        "fragmented ping inside a message",
+        frame(text, utf8("Hel")) + frame(0x09, utf8("?")) + frame(finContinuation, utf8("lo"))),
       ConformanceCase("ping with a length of eight bytes", frame(ping, length: .eightBytes)),
       ConformanceCase("close of 126 bytes", frame(close, [0x03, 0xE8] + [UInt8](repeating: 0x61, count: 124))),
       ConformanceCase("fragmented ping", frame(0x09, utf8("half"))),
@@ -185,6 +229,12 @@ extension ConformanceCase {
       ConformanceCase("close with a reason that is not UTF-8", frame(close, [0x03, 0xE8, 0xFF])),
       ConformanceCase("close with a reason cut inside a character", frame(close, [0x03, 0xE8, 0x61, 0xC3])),
       ConformanceCase("everything behind a close is discarded", frame(close, [0x03, 0xE8]) + frame(finText | 0x70)),
+      ConformanceCase("a second close behind a close", frame(close, [0x03, 0xE8]) + frame(close, [0x03, 0xE9])),
+      ConformanceCase("close with a reason of characters", frame(close, [0x0F, 0xA0] + utf8("größer 日本 😀"))),
+      ConformanceCase("close with an overlong reason in UTF-8", frame(close, [0x03, 0xE8, 0xC0, 0xAF])),
+      ConformanceCase("close with a surrogate in the reason", frame(close, [0x03, 0xE8, 0xED, 0xA0, 0x80])),
+      ConformanceCase("close with an invalid code inside a message", frame(text, utf8("H")) + frame(close, [0, 5])),
+      ConformanceCase("close inside a character", frame(text, [0xE2, 0x82]) + frame(close, [0x03, 0xE8])),
       ConformanceCase("a message and a ping behind a close", frame(close) + frame(finText) + frame(ping)),
       ConformanceCase("close inside a message", frame(text, utf8("Hel")) + frame(close, [0x03, 0xE9])),
     ]

@@ -2,6 +2,20 @@
 ///
 /// `cut` stands for a stream that ended inside a frame or message, `discards` for one whose end nobody waits for.
 let conformanceResults = #"""
+  the example of an unmasked text message
+    text "Hello"
+  the example of a masked text message
+    text "Hello"
+  the example of a fragmented text message
+    text "Hello"
+  the example of a ping
+    ping "Hello"
+  the example of a masked pong
+    pong "Hello"
+  the example of 256 bytes
+    binary 256 bytes, checksum 155a1923
+  the example of 64 KiB
+    binary 65536 bytes, checksum 584bc3aa
   binary message of 0 bytes
     binary empty
   binary message of 1 bytes
@@ -126,6 +140,66 @@ let conformanceResults = #"""
   reserved opcode 15
     violation 1002 RFC 6455 §5.2 reserved opcode 15
     discards
+  reserved opcode 3 on a fragment
+    violation 1002 RFC 6455 §5.2 reserved opcode 3
+    discards
+  reserved opcode 3 inside a message
+    violation 1002 RFC 6455 §5.2 reserved opcode 3
+    discards
+  reserved opcode 7 on a fragment
+    violation 1002 RFC 6455 §5.2 reserved opcode 7
+    discards
+  reserved opcode 7 inside a message
+    violation 1002 RFC 6455 §5.2 reserved opcode 7
+    discards
+  reserved opcode 11 on a fragment
+    violation 1002 RFC 6455 §5.2 reserved opcode 11
+    discards
+  reserved opcode 11 inside a message
+    violation 1002 RFC 6455 §5.2 reserved opcode 11
+    discards
+  reserved opcode 15 on a fragment
+    violation 1002 RFC 6455 §5.2 reserved opcode 15
+    discards
+  reserved opcode 15 inside a message
+    violation 1002 RFC 6455 §5.2 reserved opcode 15
+    discards
+  reserved bits 4 on a continuation
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 4 on a close
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 4 on a pong
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV1
+    discards
+  reserved bits 2 on a continuation
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 2 on a close
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 2 on a pong
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV2
+    discards
+  reserved bits 1 on a continuation
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  reserved bits 1 on a close
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  reserved bits 1 on a pong
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
+    discards
+  length 126 in eight bytes
+    violation 1002 RFC 6455 §5.2 payload length 126 not in the shortest form
+    discards
+  length 0 in two bytes, masked
+    violation 1002 RFC 6455 §5.2 payload length 0 not in the shortest form
+    discards
+  a continuation's length in two bytes
+    violation 1002 RFC 6455 §5.2 payload length 5 not in the shortest form
+    discards
   length 0 in two bytes
     violation 1002 RFC 6455 §5.2 payload length 0 not in the shortest form
     discards
@@ -158,6 +232,14 @@ let conformanceResults = #"""
     cut
   a header without its length
     cut
+  a header without its length, with a reserved opcode
+    violation 1002 RFC 6455 §5.2 reserved opcode 7
+    discards
+  a header without its length, masked
+    violation 1002 RFC 6455 §5.1 masked frame from a server
+    discards
+  a header without the end of its length
+    cut
   a header without its payload
     cut
   a payload without its end
@@ -182,6 +264,21 @@ let conformanceResults = #"""
     pong 125 bytes, checksum 3723d1f9
   ping of 126 bytes
     violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  ping with a length of two bytes that is still to come
+    violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  ping with a length of two bytes
+    violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  pong of 126 bytes
+    violation 1002 RFC 6455 §5.5 pong frame with a payload of more than 125 bytes
+    discards
+  ping of 126 bytes inside a message
+    violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
+    discards
+  fragmented ping inside a message
+    violation 1002 RFC 6455 §5.5 fragmented ping frame
     discards
   ping with a length of eight bytes
     violation 1002 RFC 6455 §5.5 ping frame with a payload of more than 125 bytes
@@ -461,6 +558,24 @@ let conformanceResults = #"""
   everything behind a close is discarded
     close 1000 empty
     discards
+  a second close behind a close
+    close 1000 empty
+    discards
+  close with a reason of characters
+    close 4000 67 72 c3 b6 c3 9f 65 72 20 e6 97 a5 e6 9c ac 20 f0 9f 98 80
+    discards
+  close with an overlong reason in UTF-8
+    violation 1007 RFC 6455 §5.5.1 close frame with a reason that is not UTF-8
+    discards
+  close with a surrogate in the reason
+    violation 1007 RFC 6455 §5.5.1 close frame with a reason that is not UTF-8
+    discards
+  close with an invalid code inside a message
+    violation 1002 RFC 6455 §7.4 close frame with the invalid code 5
+    discards
+  close inside a character
+    close 1000 empty
+    discards
   a message and a ping behind a close
     close without code empty
     discards
@@ -581,6 +696,15 @@ let conformanceResults = #"""
   compressed without a byte
     text empty
     text "Hello"
+  compressed without a byte, which leaves the window as it was
+    text "Hello"
+    text empty
+    text empty
+    text "Hello"
+  compressed without a byte, and without context takeover
+    text "Hello"
+    text empty
+    text "Hello"
   compressed and not, by turns
     text "Hello"
     text "plain"
@@ -609,6 +733,33 @@ let conformanceResults = #"""
     text "Hello"
   RSV1 on a continuation
     violation 1002 RFC 7692 §6.1 RSV1 set on a continuation frame
+    discards
+  RSV1 on a continuation of a message that is not compressed
+    violation 1002 RFC 7692 §6.1 RSV1 set on a continuation frame
+    discards
+  RSV1 on a continuation of nothing
+    violation 1002 RFC 6455 §5.4 continuation frame without a message to continue
+    discards
+  a compressed message inside a compressed message
+    violation 1002 RFC 6455 §5.4 text frame inside a fragmented message
+    discards
+  a message inside a compressed message
+    violation 1002 RFC 6455 §5.4 text frame inside a fragmented message
+    discards
+  every control frame between compressed fragments
+    ping "a"
+    pong "b"
+    text "Hello"
+    close 1000 empty
+    discards
+  close inside a compressed message
+    close without code empty
+    discards
+  RSV1 on a pong
+    violation 1002 RFC 7692 §6.1 RSV1 set on a pong frame
+    discards
+  RSV3 where RSV1 is agreed on
+    violation 1002 RFC 6455 §5.2 reserved bits set: RSV3
     discards
   RSV1 on a ping
     violation 1002 RFC 7692 §6.1 RSV1 set on a ping frame

@@ -78,6 +78,33 @@ import WebSocketProtocol
     }
   }
 
+  @Test func `a message that comes in small pieces can go on to be read directly`() {
+    let payload = noise(5000)
+    for cut in [1, 2, 300, 301, 4998] {
+      var receiver = MessageReceiver(role: .client)
+      var recorder = Recorder()
+      let bytes = frame(0x82, payload)
+      let header = bytes.count - payload.count
+      receiver.feed(Array(bytes[..<(header + cut)]), piece: 1, into: &recorder)
+      let early = receiver.directReadTarget(minimum: payload.count - cut + 1)
+      #expect(early == nil)
+      receiver.feed([bytes[header + cut]], into: &recorder)
+      var position = cut + 1
+      while let target = receiver.directReadTarget(minimum: 1) {
+        let count = min(target.count, payload.count - position, 100)
+        target.copyBytes(from: payload[position..<(position + count)])
+        position += count
+        receiver.didReadDirectly(count: count, into: &recorder)
+        guard position < payload.count - 3 else { break }
+        receiver.feed([payload[position]], into: &recorder)
+        receiver.feed(Array(payload[(position + 1)..<(position + 3)]), into: &recorder)
+        position += 3
+      }
+      receiver.feed(Array(payload[position...]), piece: 2, into: &recorder)
+      #expect(recorder.lines == MessageReceiver.record(frame(0x82, payload)).lines)
+    }
+  }
+
   @Test func `text that was read directly is checked as well`() throws {
     var receiver = MessageReceiver(role: .client)
     var recorder = Recorder()
@@ -138,6 +165,37 @@ import WebSocketProtocol
     }
   }
 
+  @Test func `random text, whole or damaged, comes to the same however it is cut`() {
+    let scripts = ["ASCII only, ", "Ελληνικά ", "日本語、", "😀😃", "mixed é € 😀 "].map(utf8)
+    for seed in 0..<UInt64(100) {
+      var text = noise(200, seed: seed).flatMap { scripts[Int($0) % (seed % 4 == 0 ? 1 : scripts.count)] }
+      let choices = noise(8, seed: seed &+ 1000).map(Int.init)
+      if seed % 2 == 1 { text[text.count * choices[0] / 256] ^= UInt8(1 << (choices[1] % 8)) }
+      let cut = text.count * choices[2] / 256
+      let bytes = frame(0x01, Array(text[..<cut])) + frame(0x89) + frame(0x80, Array(text[cut...]))
+      let whole = MessageReceiver.record(bytes).lines
+      #expect(seed % 2 == 1 || whole.last?.hasPrefix("text ") == true)
+      for size in [1, 2, 3, 5, 8, 65, 300, 1000] {
+        #expect(MessageReceiver.record(bytes, piece: size).lines == whole, "seed \(seed), in pieces of \(size)")
+      }
+    }
+  }
+
+  @Test func `text fails with the byte that is wrong, wherever the pieces end`() {
+    let text = [UInt8](repeating: 0x61, count: 700) + utf8("é€😀")
+    for wrong in [0, 1, 2, 255, 256, 257, 600, 700, 702, 705, text.count] {
+      for size in [1, 2, 3, 7, 64] {
+        var receiver = MessageReceiver(role: .client)
+        var recorder = Recorder()
+        let bytes = Array(frame(0x81, length: .announced(100_000)).prefix(10)) + text.prefix(wrong)
+        receiver.feed(bytes, piece: size, into: &recorder)
+        #expect(recorder.lines.isEmpty)
+        receiver.feed([0xFF], into: &recorder)
+        #expect(recorder.lines == ["violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte \(wrong)"])
+      }
+    }
+  }
+
   @Test func `random compressed streams, whole or damaged, come to the same however they are cut`() {
     for seed in 0..<UInt64(150) {
       let choices = noise(16, seed: seed).map(Int.init)
@@ -176,16 +234,6 @@ import WebSocketProtocol
         }
       }
     }
-  }
-
-  @Test func `the cost of a dribbled message grows with its size and not faster`() {
-    func cost(_ size: Int) -> Duration {
-      let bytes = frame(0x81, [UInt8](repeating: 0x61, count: size))
-      let clock = ContinuousClock()
-      return (0..<3).map { _ in clock.measure { _ = MessageReceiver.record(bytes, piece: 1) } }.min()!
-    }
-    // Eight times the size: linear is 8, quadratic 64.
-    #expect(cost(512 << 10) < cost(64 << 10) * 24)
   }
 
   /// Frames of all kinds, as a peer in the other role would send them.

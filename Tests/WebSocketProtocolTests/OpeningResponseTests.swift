@@ -73,7 +73,7 @@ import WebSocketProtocol
 
   @Test func `names, tokens and lists are read as HTTP has them`() throws {
     let text =
-      "HTTP/1.1 101\r\nUPGRADE:WebSocket\r\nconnection: keep-alive\r\nConnection:  foo , UPGRADE \t\r\n"
+      "HTTP/1.1 101\r\nUPGRADE:WebSocket\r\nUpgrade: websocket\r\nconnection: keep-alive\r\nConnection:  foo , UPGRADE \t\r\n"
       + "sec-websocket-accept:s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\t\r\n\r\n"
     #expect(try result(text, request()) != nil)
   }
@@ -94,7 +94,10 @@ import WebSocketProtocol
     #expect(try result(answer("Sec-WebSocket-Protocol: superchat\r\n"), offered)?.subprotocol == "superchat")
     #expect(try result(answer(), offered)?.subprotocol == nil)
     let nothing = try request()
-    let cases = [("chat", nothing), ("other", offered), ("CHAT", offered), ("chat, superchat", offered)]
+    let cases = [
+      ("chat", nothing), ("", nothing), ("", offered), ("other", offered), ("CHAT", offered),
+      ("chat, superchat", offered),
+    ]
     for (name, request) in cases {
       #expect(throws: HandshakeViolation.unrequestedSubprotocol(name)) {
         try result(answer("Sec-WebSocket-Protocol: \(name)\r\n"), request)
@@ -161,7 +164,17 @@ import WebSocketProtocol
       (status + "Connection: Upgrade\r\n" + Self.accept, .headerMissing("Upgrade")),
       (status + "Upgrade: h2c\r\nConnection: Upgrade\r\n" + Self.accept, .upgradeIsNotWebSocket("h2c")),
       (status + "Upgrade: ,\r\nConnection: Upgrade\r\n" + Self.accept, .upgradeIsNotWebSocket(",")),
+      (
+        status + "Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n" + Self.accept,
+        .upgradeIsNotWebSocket("websocket, h2c")
+      ),
+      (status + "Upgrade: websockets\r\nConnection: Upgrade\r\n" + Self.accept, .upgradeIsNotWebSocket("websockets")),
       (status + "Upgrade: websocket\r\n" + Self.accept, .headerMissing("Connection")),
+      (status + "Upgrade: websocket\r\nConnection: upgraded\r\n" + Self.accept, .connectionIsNotUpgrade("upgraded")),
+      (
+        status + Self.upgrade + "Sec-WebSocket-Accept:\r\n",
+        .acceptMismatch(received: "", expected: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+      ),
       (status + "Upgrade: websocket\r\nConnection: close\r\n" + Self.accept, .connectionIsNotUpgrade("close")),
       (status + Self.upgrade, .headerMissing("Sec-WebSocket-Accept")),
       (status + Self.upgrade + Self.accept + Self.accept, .headerRepeated("Sec-WebSocket-Accept")),
