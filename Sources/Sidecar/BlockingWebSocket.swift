@@ -57,7 +57,16 @@ public final class BlockingWebSocket: Sendable {
     _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
   ) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
-    let deadline = Deadline.after(timeout)
+    switch outbox.send(message, compress: compress, orWait: nil) {
+    case .admitted: return
+    case .failed(let error): throw error
+    case .notOpen, .full: try sendWaiting(message, compress: compress, until: .after(timeout))
+    }
+  }
+
+  private func sendWaiting(
+    _ message: WebSocketMessage, compress: Bool, until deadline: Deadline
+  ) throws(WebSocketError) {
     while true {
       switch outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return

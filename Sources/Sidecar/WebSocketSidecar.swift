@@ -143,7 +143,16 @@ public actor WebSocketSidecar {
   public nonisolated func send(
     _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
   ) async throws(WebSocketError) {
-    let deadline = Deadline.after(timeout)
+    switch outbox.send(message, compress: compress, orWait: nil) {
+    case .admitted: return
+    case .failed(let error): throw error
+    case .notOpen, .full: try await sendWaiting(message, compress: compress, until: .after(timeout))
+    }
+  }
+
+  private nonisolated func sendWaiting(
+    _ message: WebSocketMessage, compress: Bool, until deadline: Deadline
+  ) async throws(WebSocketError) {
     while true {
       switch outbox.send(message, compress: compress, orWait: nil) {
       case .admitted: return
