@@ -132,8 +132,10 @@ struct Cell: Sendable, CustomTestStringConvertible {
     #expect(report.steps.map(\.name) == [.socket, .tasks, .thread])
     #expect(report.closeStatus != nil)
     #expect(report.elapsed <= elapsed)
-    // Without time to speak of, a busy machine may not give tasks and thread a turn of theirs either.
-    let abandoned = report.abandoned.filter { if case .resolution = $0 { true } else { cell.bound == .long } }
+    // Without time to speak of, a busy machine may not give tasks and thread a turn of theirs either. What is to spare
+    // for them is a quarter of the bound where the socket took the rest.
+    let hadTime = cell.bound == .long && (!machineIsBusy || report.steps.first?.outcome == .completed)
+    let abandoned = report.abandoned.filter { if case .resolution = $0 { true } else { hadTime } }
     #expect(abandoned == (cell.phase == .resolving ? [.resolution(host: Stage.slowHost)] : []))
     // What is asked after the end is answered too.
     await #expect(throws: WebSocketError.self) { try await client.send("late") }
@@ -152,7 +154,12 @@ func warmUp() async {
 }
 
 /// What a bound may be exceeded by: the promise, and on request more for machines that are busy with something else.
-let slack = Duration.milliseconds(100) * (ProcessInfoLite.environment("SIDECAR_TEST_SLACK").flatMap(Int.init) ?? 1)
+let slack = promisedSlack * (ProcessInfoLite.environment("SIDECAR_TEST_SLACK").flatMap(Int.init) ?? 1)
+
+private let promisedSlack = Duration.milliseconds(100)
+
+/// Whether whoever started the tests has said that others use the machine.
+private let machineIsBusy = slack > promisedSlack
 
 private func blockingShutdown(_ client: WebSocketSidecar, _ bound: Duration) -> ShutdownReport {
   BlockingWebSocket(client).shutdown(within: bound)
