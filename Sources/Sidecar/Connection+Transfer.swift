@@ -74,7 +74,7 @@ extension Connection: ReadinessHandler {
       // The server's first frames may come together with its answer.
       bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
     }
-    guard case .open = phase, !isDiscarding, !bytes.isEmpty else { return }
+    guard case .open = phase, !bytes.isEmpty else { return }
     places.outbox.heardPeer()
     if let handler {
       // Without a sidecar, its last reference has been dropped and the end is on its way.

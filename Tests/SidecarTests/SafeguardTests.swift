@@ -404,6 +404,7 @@ import Testing
     let id = try #require(registry.begin { _ in })
     let whenEmpty = Tally()
     #expect(registry.count == 1)
+    registry.close()
     registry.cancelAll { whenEmpty.add() }
     let cancelled = Tally()
     registry.started(id) { cancelled.add() }
