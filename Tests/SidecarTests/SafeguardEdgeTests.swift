@@ -285,6 +285,29 @@ import WebSocketProtocol
     #expect(await thread.shutdown())
   }
 
+  @Test(arguments: [false, true]) func `a Ping before the connection is open is sent when it is`(blocking: Bool) async throws
+  {
+    let answer = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.receiveRequest, .waitFor(answer), .open, .continue(as: .echo)]))
+    let client = try WebSocketSidecar(server.url)
+    let timeout = Duration.seconds(20)
+    let pinging = Task.immediate {
+      blocking
+        ? try await onThread { try BlockingWebSocket(client).ping(timeout: timeout) }
+        : try await client.ping(timeout: timeout)
+    }
+    _ = try await server.connection().request()
+    answer.open()
+    #expect(try await pinging.value < timeout)
+    await client.shutdown()
+    // Nobody waits for a connection that can't open any more.
+    let unopened = try WebSocketSidecar("ws://127.0.0.1:9/")
+    await unopened.shutdown()
+    await #expect(throws: WebSocketError.self) { try await unopened.ping() }
+    await server.stop()
+  }
+
   // MARK: The stack of a thread
 
   @Test func `the stack of a thread is freed by the shutdown although somebody keeps the sidecar`() async {
