@@ -143,6 +143,26 @@ import WebSocketProtocol
     await server.stop()
   }
 
+  @Test func `a bound below zero is reported as none`() async throws {
+    let client = try WebSocketSidecar("ws://127.0.0.1:9/")
+    #expect(await client.shutdown(within: .seconds(-60)).bound == .zero)
+  }
+
+  @Test func `a time that is longer than can be counted is no mistake`() async throws {
+    let server = try TestServer(behavior: .echo)
+    for years in [100, 200, 290, 1000, Int64.max / 31_556_952] {
+      let time = Duration.seconds(years * 31_556_952)
+      for isClosed in [false, true] {
+        let client = try await WebSocketSidecar.connect(to: server.url)
+        try await client.ping(timeout: time)
+        try await onThread { _ = try BlockingWebSocket(client).ping(timeout: time) }
+        if isClosed { #expect(try await client.close(timeout: time).wasClean) }
+        #expect(await client.shutdown(within: time).isClean)
+      }
+    }
+    await server.stop()
+  }
+
   // MARK: What comes second
 
   @Test func `the first end counts for Pings too`() async {
@@ -170,6 +190,41 @@ import WebSocketProtocol
     guard case .failed(.closed(nil)) = outbox.send("x", orWait: nil) else { return somethingElseCame() }
     #expect(outbox.end(.closed(nil)))
     outbox.closeSocket()
+  }
+
+  @Test func `the sidecar does not write beside a sender that is writing`() async throws {
+    let thread = try SidecarThread()
+    let outbox = Outbox(highWatermark: 1 << 30, thread: thread)
+    var pair: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    outbox.open(TCPSocket(owning: pair[0])) {}
+    // The socket blocks, and nobody reads it: the sender is held in its system call.
+    let count = 8 << 20
+    let sending = Task {
+      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
+    }
+    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
+    guard case .admitted = outbox.send("x", orWait: nil) else { return somethingElseCame() }
+    var buffer = ByteBuffer()
+    let hasTakenItAway = outbox.takeTurn(&buffer)
+    #expect(!hasTakenItAway)
+    let other = pair[1]
+    try await onThread {
+      // Ends the sender's call by taking what it writes.
+      var bytes = [UInt8](repeating: 0, count: 1 << 20)
+      var received = 0
+      while received < count {
+        let more = read(other, &bytes, bytes.count)
+        guard more > 0 else { return }
+        received += more
+      }
+    }
+    try await sending.value
+    let hasTaken = outbox.takeTurn(&buffer)
+    #expect(hasTaken)
+    #expect(outbox.end(.closed(nil)))
+    outbox.closeSocket()
+    Glibc.close(other)
   }
 
   // MARK: Senders that wait for room
@@ -223,6 +278,45 @@ import WebSocketProtocol
     } else {
       Issue.record("the sender goes on waiting")
     }
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a sender that waits for room goes on when there is some`() async throws {
+    let goOn = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.open, .stopReading, .waitFor(goOn), .resumeReading, .continue(as: .discard)]))
+    var configuration = WebSocketConfiguration()
+    configuration.outboundCapacity = 1
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    let sending = Task {
+      for _ in 0..<64 { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .seconds(60)) }
+    }
+    #expect(await eventually { () async in client.places.outbox.hasWaiters })
+    goOn.open()
+    try await sending.value
+    await client.shutdown()
+    await server.stop()
+  }
+
+  // MARK: A peer that is gone
+
+  @Test func `what a peer said before it was gone is heard, although writing to it fails first`() async throws {
+    let server = try TestServer(behavior: .script([.open, .continue(as: .silent)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let isHeld = Completion<Void>()
+    client.connection.post { connection in
+      // Held until the peer is gone, so that nothing is read before something is written.
+      isHeld.complete(())
+      var state = pollfd(fd: connection.socket?.descriptor ?? -1, events: 0, revents: 0)
+      _ = poll(&state, 1, 60_000)
+      _ = connection.places.outbox.send("x", orWait: nil)
+      connection.flush()
+    }
+    await isHeld.uncancellableValue()
+    try await server.connection().perform([.send("last words"), .reset])
+    #expect(try await client.receive() == "last words")
+    await #expect(throws: WebSocketError.self) { try await client.receive() }
     await client.shutdown()
     await server.stop()
   }
@@ -306,6 +400,52 @@ import WebSocketProtocol
     await unopened.shutdown()
     await #expect(throws: WebSocketError.self) { try await unopened.ping() }
     await server.stop()
+  }
+
+  @Test func `a sidecar that is dropped before it starts asks for its end at once`() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let thread = try SidecarThread(name: "held")
+    thread.post { _ = gate.wait(timeout: .now() + 60) }
+    weak var dropped: WebSocketSidecar?
+    let connection: Connection
+    do {
+      let client = try WebSocketSidecar("ws://127.0.0.1:9/", on: thread)
+      (dropped, connection) = (client, client.connection)
+    }
+    #expect(dropped == nil, "the thread that is held does not hold the sidecar")
+    #expect(await eventually { () async in connection.places.opened.current != nil })
+    gate.signal()
+    #expect(await thread.shutdown())
+  }
+
+  // MARK: Descriptors
+
+  @Test func `a descriptor that was given back is not shut down`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let number = try #require(await client.connection.socket?.descriptor)
+    await client.shutdown()
+    var pair: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    // Whoever opens something next may get the number.
+    let isTaken = pair.contains(number)
+    if !isTaken { #expect(dup2(pair[0], number) == number) }
+    client.places.outbox.abortSocket()
+    #expect(send(pair[0], "x", 1, Int32(MSG_NOSIGNAL)) == 1)
+    for descriptor in pair + (isTaken ? [] : [number]) { Glibc.close(descriptor) }
+    await server.stop()
+  }
+
+  @Test func `writing to a peer that is gone does not end the process`() async {
+    await #expect(processExitsWith: .success) {
+      signal(SIGPIPE, SIG_DFL)
+      var pair: [Int32] = [0, 0]
+      guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { exit(2) }
+      Glibc.close(pair[1])
+      let socket = TCPSocket(owning: pair[0])
+      let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { socket.write($0) }
+      exit(result == .failed(SystemError("send", code: EPIPE)) ? 0 : 3)
+    }
   }
 
   // MARK: The stack of a thread

@@ -463,9 +463,10 @@ import Testing
     // In a process of its own: stacks are the process's.
     await #expect(processExitsWith: .success) {
       let before = ProcessCensus.threadStacks()
-      let gate = DispatchSemaphore(value: 0)
       var kept: [WebSocketSidecar] = []
       for _ in 0..<40 {
+        // One for each: the next thread could take the signal that is meant for the last.
+        let gate = DispatchSemaphore(value: 0)
         let client = try WebSocketSidecar("ws://127.0.0.1:9/")
         client.thread.post { holdThread(gate) }
         await client.shutdown(within: .zero)
