@@ -95,7 +95,7 @@ package final class Completion<Value: Sendable>: Sendable {
   package func value(until deadline: Deadline = .never) async -> WaitResult<Value> {
     if let value = current { return .value(value) }
     let id = state.withLock { $0.newID() }
-    let timer = DeadlineTimer(deadline) { [weak self] in self?.giveUp(id, .timedOut) }
+    let timer = DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer.cancel() }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in

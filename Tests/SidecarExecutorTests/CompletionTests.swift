@@ -84,6 +84,18 @@ import Testing
     #expect(eventually { captured == nil })
   }
 
+  @Test func `a wait that has ended leaves no timer behind`() async {
+    weak var waitedFor: Completion<Int>?
+    do {
+      let completion = Completion<Int>()
+      waitedFor = completion
+      async let waited = completion.value(until: .after(.seconds(600)))
+      completion.complete(1)
+      guard case .value(1) = await waited else { return somethingElseCame() }
+    }
+    #expect(await eventually { () async in waitedFor == nil })
+  }
+
   @Test func `a timer that is dropped lets go of its action`() {
     final class Captured: Sendable {}
     weak var captured: Captured?

@@ -192,7 +192,8 @@ private actor Pinned {
       try thread.postAndWait(until: .after(patience)) {
         var name = [CChar](repeating: 0, count: 64)
         _ = readlink("/proc/thread-self", &name, name.count - 1)
-        return "/proc/" + String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self) + "/stat"
+        return "/proc/" + String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+          + "/stat"
       }
     }
     #expect(

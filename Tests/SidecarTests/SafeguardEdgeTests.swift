@@ -365,7 +365,8 @@ import WebSocketProtocol
     var before: Int?
     for _ in 0..<3 {
       do throws(WebSocketError) {
-        _ = try await WebSocketSidecar.connect(to: "ws://unreachable.invalid/", configuration: configuration, on: thread)
+        _ = try await WebSocketSidecar.connect(
+          to: "ws://unreachable.invalid/", configuration: configuration, on: thread)
         Issue.record("connected to a broadcast address")
       } catch {
         guard case .connectFailed(let attempts) = error else { return somethingElseCame() }
@@ -379,7 +380,8 @@ import WebSocketProtocol
     #expect(await thread.shutdown())
   }
 
-  @Test(arguments: [false, true]) func `a Ping before the connection is open is sent when it is`(blocking: Bool) async throws
+  @Test(arguments: [false, true]) func `a Ping before the connection is open is sent when it is`(blocking: Bool)
+    async throws
   {
     let answer = TestServer.Gate()
     let server = try TestServer(
