@@ -90,6 +90,7 @@ import Testing
       let completion = Completion<Int>()
       waitedFor = completion
       async let waited = completion.value(until: .after(.seconds(600)))
+      #expect(await eventually { () async in completion.waiterCount == 1 })
       completion.complete(1)
       guard case .value(1) = await waited else { return somethingElseCame() }
     }

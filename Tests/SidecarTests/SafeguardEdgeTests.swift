@@ -174,13 +174,6 @@ import WebSocketProtocol
     #expect(throws: WebSocketError.closed(nil)) { try late.current?.get() }
   }
 
-  @Test func `a receiver that comes behind the end is not kept`() async {
-    let inbox = Inbox(capacity: 1)
-    inbox.finish(.orderly, discarding: true)
-    guard case .end(.orderly) = await inbox.next(until: .never) else { return somethingElseCame() }
-    #expect(!inbox.hasWaiters)
-  }
-
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
     let outbox = Outbox(highWatermark: 1, thread: thread)
