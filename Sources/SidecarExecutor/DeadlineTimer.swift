@@ -24,11 +24,7 @@ package final class DeadlineTimer: Sendable {
     source = Locked(timer)
   }
 
-  deinit {
-    cancel()
-  }
-
-  /// Disarms the timer; harmless when it has run or was cancelled.
+  /// Disarms the timer; harmless when it has run or was cancelled. Dispatch does the same to one that is dropped.
   package func cancel() {
     let timer = source.withLock { source in
       defer { source = nil }
