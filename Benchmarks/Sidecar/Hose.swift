@@ -18,19 +18,19 @@ struct Hose {
   private func handler(_ count: Int) async throws -> Run {
     let state = OnThread(Run())
     let (finished, finish) = AsyncStream.makeStream(of: Void.self)
-    let wantsStrings = options.kind == .text
-    let sidecar = try await WebSocketSidecar.connect(
-      to: options.hose(count), configuration: options.configuration
-    ) { _, _, bytes in
-      if wantsStrings {
-        let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-        state.value.receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
-      } else {
-        let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
-        state.value.receive(count: bytes.byteCount, marker: marker)
-      }
+    let text: MessageHandler = { _, _, bytes in
+      let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+      state.value.receive(text)
       if state.value.messages == count { finish.finish() }
     }
+    let binary: MessageHandler = { _, _, bytes in
+      let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
+      state.value.receive(count: bytes.byteCount, marker: marker)
+      if state.value.messages == count { finish.finish() }
+    }
+    let sidecar = try await WebSocketSidecar.connect(
+      to: options.hose(count), configuration: options.configuration,
+      handler: options.kind == .text ? text : binary)
     for await _ in finished {}
     var run = state.value
     run.stop()
@@ -38,7 +38,8 @@ struct Hose {
     return run
   }
 
-  private func inbound(_ count: Int) async throws -> Run {
+  /// From a task of the pool, as any function is that says nothing of isolation.
+  @concurrent private func inbound(_ count: Int) async throws -> Run {
     let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
     var run = Run()
     for try await message in sidecar.inbound {
@@ -50,7 +51,7 @@ struct Hose {
     return run
   }
 
-  private func messages(_ count: Int) async throws -> Run {
+  @concurrent private func messages(_ count: Int) async throws -> Run {
     let sidecar = try await WebSocketSidecar.connect(to: options.hose(count), configuration: options.configuration)
     var run = Run()
     for await message in sidecar.messages {
@@ -78,9 +79,15 @@ struct Hose {
 
 extension Run {
   @inline(__always)
+  mutating func receive(_ text: String) {
+    let end = text.utf8.withContiguousStorageIfAvailable { (count: $0.count, marker: $0.last ?? 0) }
+    if let end { receive(count: end.count, marker: end.marker) }
+  }
+
+  @inline(__always)
   mutating func receive(_ message: WebSocketMessage) {
     switch message {
-    case .text(let text): receive(count: text.utf8.count, marker: text.utf8.last ?? 0)
+    case .text(let text): receive(text)
     case .binary(let payload): receive(count: payload.count, marker: payload.last ?? 0)
     }
   }

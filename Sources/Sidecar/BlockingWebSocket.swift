@@ -20,7 +20,7 @@ public final class BlockingWebSocket: Sendable {
   /// The sidecar underneath, for code that has both worlds.
   public let sidecar: WebSocketSidecar
 
-  private let inbox: Inbox
+  @usableFromInline let inbox: Inbox
   private let outbox: Outbox
   private var places: WaitingPlaces { sidecar.places }
 
@@ -97,8 +97,14 @@ public final class BlockingWebSocket: Sendable {
   /// Blocks at most for `timeout` (default: as long as the connection lives). Throws ``WebSocketError/timedOut(_:)``, or
   /// what ended the connection.
   @available(*, noasync, message: "use WebSocketSidecar.receive(timeout:)")
+  @inlinable @inline(__always)
   public func receive(timeout: Duration? = nil) throws(WebSocketError) -> WebSocketMessage? {
     if let message = inbox.nextAtFront() { return message }
+    return try waitForNext(timeout: timeout)
+  }
+
+  @usableFromInline
+  func waitForNext(timeout: Duration?) throws(WebSocketError) -> WebSocketMessage? {
     if let reception = inbox.next() { return try reception.get() }
     try BlockingWebSocket.checkMayBlock()
     return try inbox.waitForNext(until: .after(timeout)).get()

@@ -9,9 +9,10 @@ extension Connection {
     setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
     let host = url.host
     hostBeingResolved.withLock { $0 = host }
-    configuration.resolver.resolve(host: host, port: url.port) { [weak self, hostBeingResolved] result in
+    configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
+      guard let self else { return }
       hostBeingResolved.withLock { $0 = nil }
-      self?.post { $0.resolved(result) }
+      post { $0.resolved(result) }
     }
   }
 
@@ -65,6 +66,8 @@ extension Connection {
   private func opened(_ response: OpeningResponse) {
     guard let socket else { return }
     phase = .open
+    // Most connections are idle most of the time: what the handshake needed is given back.
+    if unsent.isEmpty { unsent = ByteBuffer() }
     cancelTimer()
     if let agreement = response.deflate, let options = configuration.compression {
       receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)
@@ -72,13 +75,10 @@ extension Connection {
     }
     places.inbox.onRoom { [weak self] in self?.post { $0.resumeReading() } }
     places.outbox.open(socket) { [weak self] in self?.post { $0.flush() } }
-    let remoteAddress = socket.remoteAddress?.description ?? url.host
+    let remoteAddress = socket.remoteAddress
     places.opened.complete(
-      .success(
-        WaitingPlaces.Opening(
-          subprotocol: response.subprotocol, remoteAddress: remoteAddress,
-          localAddress: socket.localAddress?.description ?? "")))
-    configuration.onLog?(.opened(address: remoteAddress))
+      .success(WaitingPlaces.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))
+    configuration.onLog?(.opened(address: remoteAddress?.description ?? url.host))
   }
 }
 

@@ -30,34 +30,51 @@ extension Connection: ReadinessHandler {
 
   // MARK: Reading
 
+  /// Reads what has arrived, as far as it is this connection's turn, and delivers it together: whoever waits for a message
+  /// is woken once a turn and not once a read.
   private func readAvailable() {
-    for _ in 0..<Connection.readsPerTurn {
-      guard let socket, registration != nil, !readingIsPaused else { return }
-      let scratch = thread.loop.scratch
-      switch socket.read(into: scratch) {
-      case .bytes(let count):
-        receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
-        // A read that did not fill the buffer emptied the socket.
-        if count < scratch.count { return }
-      case .wouldBlock: return
-      case .endOfStream: return streamEnded(error: nil)
-      case .failed(let error): return streamEnded(error: error)
-      }
+    var last = TransferResult.wouldBlock
+    for _ in 0..<Connection.readsPerTurn where inboxSink.cost < Connection.deliveredAtOnce {
+      guard let socket, registration != nil else { break }
+      let room: Int
+      (last, room) = readOnce(from: socket)
+      // A read that did not fill the buffer emptied the socket.
+      guard last == .bytes(room) else { break }
+    }
+    deliver()
+    switch last {
+    case .bytes, .wouldBlock: break
+    case .endOfStream: streamEnded(error: nil)
+    case .failed(let error): streamEnded(error: error)
     }
   }
 
   /// Reads until the stream ends or nothing is left in the kernel. At most the socket's receive buffer.
   private func readToTheEnd() {
     while let socket, registration != nil {
-      let scratch = thread.loop.scratch
-      switch socket.read(into: scratch) {
-      case .bytes(let count):
-        receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
-        readingIsPaused = false
+      let (result, _) = readOnce(from: socket)
+      deliver()
+      switch result {
+      case .bytes: readingIsPaused = false
       case .wouldBlock, .endOfStream: return streamEnded(error: streamError)
       case .failed(let error): return streamEnded(error: streamError ?? error)
       }
     }
+  }
+
+  /// Reads once, and takes what came; returns how much would have found room.
+  ///
+  /// The rest of a large message is read straight to where it is put together, everything else into the loop's buffer.
+  private func readOnce(from socket: TCPSocket) -> (result: TransferResult, room: Int) {
+    let scratch = thread.loop.scratch
+    if case .open = phase, let target = receiver.directReadTarget(minimum: scratch.count) {
+      let result = socket.read(into: target)
+      if case .bytes(let count) = result { receiveDirectly(count) }
+      return (result, target.count)
+    }
+    let result = socket.read(into: scratch)
+    if case .bytes(let count) = result { receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count])) }
+    return (result, scratch.count)
   }
 
   /// Goes on reading, because a receiver has made room.
@@ -76,19 +93,37 @@ extension Connection: ReadinessHandler {
     }
     guard case .open = phase, !bytes.isEmpty else { return }
     places.outbox.heardPeer()
-    if let handler {
-      // Without a sidecar, its last reference has been dropped and the end is on its way.
-      guard let sidecar else { return }
-      var sink = HandlerSink(sidecar: sidecar, handler: handler, gate: places.gate)
-      receiver.receive(bytes, into: &sink)
-      act(on: sink.control)
-    } else {
+    if handler == nil {
       receiver.receive(bytes, into: &inboxSink)
-      deliverMessages()
-      let control = inboxSink.control
-      inboxSink.control = ControlEvents()
-      act(on: control)
+    } else {
+      withHandlerSink { receiver, sink in receiver.receive(bytes, into: &sink) }
     }
+  }
+
+  /// Takes `count` bytes of a message that were read straight to their place.
+  private func receiveDirectly(_ count: Int) {
+    places.outbox.heardPeer()
+    if handler == nil {
+      receiver.didReadDirectly(count: count, into: &inboxSink)
+    } else {
+      withHandlerSink { receiver, sink in receiver.didReadDirectly(count: count, into: &sink) }
+    }
+  }
+
+  private func withHandlerSink(_ body: (inout MessageReceiver, inout HandlerSink) -> Void) {
+    // Without a sidecar, its last reference has been dropped and the end is on its way.
+    guard let handler, let sidecar else { return }
+    var sink = HandlerSink(sidecar: sidecar, handler: handler, gate: places.gate)
+    body(&receiver, &sink)
+    act(on: sink.control)
+  }
+
+  /// Hands over what was read since the last time.
+  private func deliver() {
+    deliverMessages()
+    let control = inboxSink.control
+    inboxSink.control = ControlEvents()
+    act(on: control)
   }
 
   private func deliverMessages() {

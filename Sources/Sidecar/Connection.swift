@@ -26,13 +26,15 @@ actor Connection {
   static let endOfStreamGrace = Duration.seconds(1)
   /// How many times the read buffer is filled before other connections have their turn.
   static let readsPerTurn = 4
+  /// What is delivered together at most, and what one read brings: more of it falls out of the cache before it is received.
+  static let deliveredAtOnce = 192 << 10
   /// How much is written before other connections have their turn.
   static let writtenPerTurn = 1 << 20
 
   nonisolated let thread: SidecarThread
   nonisolated let places: WaitingPlaces
   nonisolated let configuration: WebSocketConfiguration
-  /// The host that the system's resolver is being asked for, until it answers. Outlives the connection's interest in it.
+  /// The host that the system's resolver is being asked for, until it answers.
   nonisolated let hostBeingResolved = Locked<String?>(nil)
 
   let url: WebSocketURL

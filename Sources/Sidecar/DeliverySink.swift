@@ -48,16 +48,17 @@ struct InboxSink: DeliverySink, ~Copyable {
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     cost += bytes.count + Inbox.overheadPerMessage
     switch kind {
-    case .text: messages.append(.text(String(decoding: bytes, as: UTF8.self)))
-    case .binary: messages.append(.binary(arena.store(bytes)))
+    case .text where bytes.count <= PayloadArena.maximumSharedPayload: messages.append(.text(arena.store(bytes)))
+    case .text: messages.append(.ready(.text(String(decoding: bytes, as: UTF8.self))))
+    case .binary: messages.append(.ready(.binary(arena.store(bytes))))
     }
   }
 
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {
     cost += payload.count + Inbox.overheadPerMessage
     switch kind {
-    case .text: messages.append(.text(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }))
-    case .binary: messages.append(.binary(payload))
+    case .text: messages.append(.text(payload))
+    case .binary: messages.append(.ready(.binary(payload)))
     }
   }
 }

@@ -29,19 +29,28 @@ public struct InboundMessages: AsyncSequence, Sendable {
   /// Takes one message after the other. Keeps the sidecar alive.
   public struct Iterator: AsyncIteratorProtocol {
     let sidecar: WebSocketSidecar
-    let inbox: Inbox
+    @usableFromInline let inbox: Inbox
 
     /// The next message, or nil when the connection has ended in order.
+    @inlinable @inline(__always)
     public mutating func next() async throws(WebSocketError) -> WebSocketMessage? {
-      try await next(isolation: #isolation)
+      if let message = inbox.nextAtFront() { return message }
+      return try await waitForNext(isolation: #isolation)
     }
 
+    // Compiled into the loop that iterates: where a message has arrived, there is no asynchronous call left in it.
     /// The next message, or nil when the connection has ended in order; without leaving the caller's actor.
+    @inlinable @inline(__always)
     public mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws(WebSocketError) -> WebSocketMessage? {
       if let message = inbox.nextAtFront() { return message }
-      return try await inbox.next(until: .never).get()
+      return try await waitForNext(isolation: actor)
+    }
+
+    @usableFromInline
+    func waitForNext(isolation actor: isolated (any Actor)?) async throws(WebSocketError) -> WebSocketMessage? {
+      try await inbox.next(until: .never).get()
     }
   }
 }

@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+public import WebSocketProtocol
 
 /// Why no more messages will come.
 enum InboxEnd: Sendable {
@@ -29,12 +29,13 @@ enum Reception: Sendable {
 /// overhead, because a queue of empty messages needs memory too.
 ///
 /// Locks are taken front before back, never the other way.
+@usableFromInline
 final class Inbox: Sendable {
   /// What a message costs beside its bytes: its entry in the queue, and its share of the storage.
   static let overheadPerMessage = 48
 
   /// What a message is charged.
-  static func cost(of message: WebSocketMessage) -> Int { message.byteCount + overheadPerMessage }
+  static func cost(of message: QueuedMessage) -> Int { message.byteCount + overheadPerMessage }
 
   private struct Back: ~Copyable {
     var messages = MessageQueue()
@@ -67,7 +68,7 @@ final class Inbox: Sendable {
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
   func deliver(_ messages: inout MessageQueue, cost: Int) -> Bool {
-    var handedOver: [(Completion<Reception>, WebSocketMessage)] = []
+    var handedOver: [(Completion<Reception>, QueuedMessage)] = []
     let mustPause = back.withLock { back in
       guard back.end == nil else {
         messages = MessageQueue()
@@ -83,7 +84,7 @@ final class Inbox: Sendable {
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused
     }
-    for (waiter, message) in handedOver { waiter.complete(.message(message)) }
+    for (waiter, message) in handedOver { waiter.complete(.message(message.message)) }
     return mustPause
   }
 
@@ -109,9 +110,9 @@ final class Inbox: Sendable {
   }
 
   /// Takes the next message if one is at the front, which is nearly always so where there are many.
-  @inline(__always)
+  @usableFromInline
   func nextAtFront() -> WebSocketMessage? {
-    front.withLock { $0.popFirst() }
+    front.withLock { $0.popFirst() }?.message
   }
 
   /// Takes the next message or the end; nil if neither is there.
@@ -145,12 +146,14 @@ final class Inbox: Sendable {
   /// Takes the next message or the end; without either, notes `waiter` to be told.
   private func next(orWait waiter: Completion<Reception>?) -> Reception? {
     var resumeReading: (@Sendable () -> Void)?
-    let reception: Reception? = front.withLock { front in
-      if front.isEmpty, let end = refill(&front, orWait: waiter, &resumeReading) { return .end(end) }
-      return front.popFirst().map { .message($0) }
+    var end: InboxEnd?
+    let message = front.withLock { front in
+      if front.isEmpty { end = refill(&front, orWait: waiter, &resumeReading) }
+      return end == nil ? front.popFirst() : nil
     }
     resumeReading?()
-    return reception
+    if let end { return .end(end) }
+    return message.map { .message($0.message) }
   }
 
   /// Moves the back over to the empty front.

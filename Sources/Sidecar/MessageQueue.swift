@@ -1,12 +1,39 @@
 internal import WebSocketProtocol
 
+/// A message on its way from the read buffer to a receiver.
+enum QueuedMessage {
+  /// What the receiver gets.
+  case ready(WebSocketMessage)
+  /// Valid UTF-8, of which the receiver's thread makes the string. It will free it too: memory that one thread takes and
+  /// another gives back costs several times as much.
+  case text(WebSocketPayload)
+
+  /// The message as the receiver gets it.
+  var message: WebSocketMessage {
+    @inline(__always) consuming get {
+      switch self {
+      case .ready(let message): message
+      case .text(let payload): .text(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+      }
+    }
+  }
+
+  /// The size of the message in bytes.
+  var byteCount: Int {
+    switch self {
+    case .ready(let message): message.byteCount
+    case .text(let payload): payload.count
+    }
+  }
+}
+
 /// A queue of messages with one owner: filled at one end, emptied at the other, and moved as a whole.
 ///
 /// An array would do, and cost three times as much: messages are moved here and never copied, so that no reference
 /// count is touched between the read buffer and the receiver. Two queues are exchanged with `swap`, which keeps the
 /// memory of both in use.
 struct MessageQueue: ~Copyable {
-  private var base: UnsafeMutablePointer<WebSocketMessage>?
+  private var base: UnsafeMutablePointer<QueuedMessage>?
   private var capacity = 0
   private var head = 0
   private var tail = 0
@@ -24,7 +51,7 @@ struct MessageQueue: ~Copyable {
   var isEmpty: Bool { head == tail }
 
   @inline(__always)
-  mutating func append(_ message: consuming WebSocketMessage) {
+  mutating func append(_ message: consuming QueuedMessage) {
     if tail == capacity { makeRoom(1) }
     (base.unsafelyUnwrapped + tail).initialize(to: message)
     tail &+= 1
@@ -46,7 +73,7 @@ struct MessageQueue: ~Copyable {
   }
 
   @inline(__always)
-  mutating func popFirst() -> WebSocketMessage? {
+  mutating func popFirst() -> QueuedMessage? {
     guard head != tail else { return nil }
     let message = (base.unsafelyUnwrapped + head).move()
     head &+= 1
@@ -72,7 +99,7 @@ struct MessageQueue: ~Copyable {
       base.moveInitialize(from: base + head, count: count)
     } else {
       let newCapacity = max(count + room, 2 * capacity, 16)
-      let newBase = UnsafeMutablePointer<WebSocketMessage>.allocate(capacity: newCapacity)
+      let newBase = UnsafeMutablePointer<QueuedMessage>.allocate(capacity: newCapacity)
       if let base {
         newBase.moveInitialize(from: base + head, count: count)
         base.deallocate()

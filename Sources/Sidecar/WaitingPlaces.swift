@@ -1,4 +1,5 @@
 internal import SidecarExecutor
+internal import SidecarTransport
 
 /// Every place in which a call can wait on a sidecar, in one list: whatever ends the connection ends the waiting in all
 /// of them, and none is forgotten.
@@ -21,8 +22,7 @@ struct WaitingPlaces: Sendable {
   /// What was agreed on when the connection opened.
   struct Opening: Sendable {
     let subprotocol: String?
-    let remoteAddress: String
-    let localAddress: String
+    let remoteAddress: SocketAddress?
   }
 
   init(_ configuration: WebSocketConfiguration, thread: SidecarThread) {

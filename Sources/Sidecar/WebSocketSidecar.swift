@@ -37,7 +37,7 @@ public actor WebSocketSidecar {
   nonisolated let coordinator: ShutdownCoordinator
 
   // What every message passes stands here once more: reaching it through the places costs more than using it.
-  nonisolated let inbox: Inbox
+  @usableFromInline nonisolated let inbox: Inbox
   nonisolated let outbox: Outbox
 
   nonisolated var places: WaitingPlaces { connection.places }
@@ -127,7 +127,9 @@ public actor WebSocketSidecar {
   public nonisolated var subprotocol: String? { (try? places.opened.current?.get())?.subprotocol }
 
   /// The server's numeric address and port, such as `[::1]:9000`; nil before the connection is open.
-  public nonisolated var remoteAddress: String? { (try? places.opened.current?.get())?.remoteAddress }
+  public nonisolated var remoteAddress: String? {
+    (try? places.opened.current?.get())?.remoteAddress?.description
+  }
 
   // MARK: Sending
 
@@ -261,9 +263,15 @@ public actor WebSocketSidecar {
   /// Waits at most for `timeout` (default: as long as the connection lives).
   ///
   /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``, or what ended the connection.
+  @inlinable @inline(__always)
   public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
     if let message = inbox.nextAtFront() { return message }
-    return try await inbox.next(until: .after(timeout)).get()
+    return try await waitForNext(timeout: timeout)
+  }
+
+  @usableFromInline
+  nonisolated func waitForNext(timeout: Duration?) async throws(WebSocketError) -> WebSocketMessage? {
+    try await inbox.next(until: .after(timeout)).get()
   }
 
   // MARK: Closing

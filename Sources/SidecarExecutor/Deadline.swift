@@ -1,9 +1,10 @@
-package import Dispatch
+public import Dispatch
 
 /// A point in time by which a wait has to end, or none.
 ///
 /// Deadlines are absolute, so that several waits in a row can share one: each step gets what is left, and the sum stays
 /// within the bound.
+@usableFromInline
 package struct Deadline: Sendable, Hashable {
   /// The instant, or nil for a wait without an end of its own.
   package let instant: ContinuousClock.Instant?
@@ -13,7 +14,7 @@ package struct Deadline: Sendable, Hashable {
   }
 
   /// A deadline that never comes.
-  package static var never: Deadline { Deadline(nil) }
+  @usableFromInline package static var never: Deadline { Deadline(nil) }
 
   /// The deadline `duration` from now; a duration of zero or less is a deadline that has passed, nil is ``never``.
   package static func after(_ duration: Duration?) -> Deadline {
@@ -26,7 +27,7 @@ package struct Deadline: Sendable, Hashable {
     instant.map { max(.zero, ContinuousClock.now.duration(to: $0)) }
   }
 
-  package var hasPassed: Bool {
+  @usableFromInline package var hasPassed: Bool {
     guard let instant else { return false }
     return instant <= ContinuousClock.now
   }
@@ -39,7 +40,7 @@ package struct Deadline: Sendable, Hashable {
   }
 
   /// The same point on Dispatch's clock, which semaphores and timers wait by.
-  package var dispatchTime: DispatchTime {
+  @usableFromInline package var dispatchTime: DispatchTime {
     guard let remaining else { return .distantFuture }
     // Two bits of Dispatch's time say which clock it is: what needs them (146 years) never comes.
     let nanoseconds = UInt64(clamping: remaining.wholeNanoseconds) + DispatchTime.now().uptimeNanoseconds

@@ -2,34 +2,85 @@ internal import Dispatch
 
 /// Runs an action at a deadline, off every thread that user code could hold.
 ///
-/// The action must not block, nor run code of the application's: the few workers that serve timers are shared by all of
-/// them. They are those of the highest class of service, which tasks never have, so that a concurrency pool full of
-/// blocked tasks does not make a deadline late. A queue for each timer would do as well, but each could bring a thread.
-///
-/// A Dispatch timer source rather than a sleeping task or `asyncAfter`: cancelled, it lets go of its action at once
-/// instead of keeping it until the deadline.
+/// The action must not block, nor run code of the application's: one worker serves all timers of the process, one after
+/// the other. Cancelled, or dropped, a timer lets go of its action at once instead of keeping it until the deadline.
+@usableFromInline
 package final class DeadlineTimer: Sendable {
-  private let source: Locked<(any DispatchSourceTimer)?>
+  private let timer: TimerID?
 
   /// Arms the timer; ``Deadline/never`` arms nothing. A deadline that has passed runs the action soon, elsewhere.
+  @usableFromInline
   package init(_ deadline: Deadline, _ action: @escaping @Sendable () -> Void) {
-    guard deadline.instant != nil else {
-      source = Locked(nil)
-      return
-    }
-    let timer = DispatchSource.makeTimerSource(queue: .global(qos: .userInteractive))
-    timer.setEventHandler(handler: action)
-    timer.schedule(deadline: deadline.dispatchTime, leeway: .milliseconds(1))
-    timer.activate()
-    source = Locked(timer)
+    timer = deadline.instant.map { Deadlines.shared.schedule(at: $0, action) }
   }
 
-  /// Disarms the timer; harmless when it has run or was cancelled. Dispatch does the same to one that is dropped.
+  deinit {
+    cancel()
+  }
+
+  /// Disarms the timer; harmless when it has run or was cancelled.
+  @usableFromInline
   package func cancel() {
-    let timer = source.withLock { source in
-      defer { source = nil }
-      return source
+    if let timer { Deadlines.shared.cancel(timer) }
+  }
+}
+
+/// The deadlines of the process, and the one Dispatch timer that comes at the earliest of them.
+///
+/// A timer of Dispatch's for each would cost two wake-ups of its manager's thread, even if it is cancelled in time, which
+/// is what nearly always becomes of a deadline. Here a wait that ends in time costs neither: the Dispatch timer is only
+/// ever set to an earlier time, and one that finds nothing due is set to the next.
+private final class Deadlines: Sendable {
+  static let shared = Deadlines()
+
+  private struct State: ~Copyable {
+    var timers = TimerQueue()
+    /// When the Dispatch timer comes, if it is set.
+    var armed: ContinuousClock.Instant?
+  }
+
+  private let state = Locked(State())
+  // Safe to share: Dispatch's objects are.
+  private nonisolated(unsafe) let source: any DispatchSourceTimer
+
+  private init() {
+    // A queue of its own, in the highest class of service: its worker is there although tasks that block have taken all
+    // others.
+    source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sidecar.deadlines", qos: .userInteractive))
+    source.setEventHandler { self.fire() }
+    source.activate()
+  }
+
+  func schedule(at due: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> TimerID {
+    state.withLock { state in
+      defer { arm(&state) }
+      return state.timers.schedule(at: due, action)
     }
-    timer?.cancel()
+  }
+
+  func cancel(_ timer: TimerID) {
+    // Let go of outside of the lock: what it holds may have timers of its own to cancel.
+    let action = state.withLock { $0.timers.cancel(timer) }
+    _ = consume action
+  }
+
+  private func fire() {
+    var due: [() -> Void] = []
+    state.withLock { state in
+      let now = ContinuousClock.now
+      while let action = state.timers.popDue(at: now) { due.append(action) }
+      state.armed = nil
+      arm(&state)
+    }
+    for action in due { action() }
+  }
+
+  /// Sets the Dispatch timer to the earliest deadline, unless it comes before that anyway. Under the lock, so that an
+  /// earlier time is not overwritten by a later one.
+  private func arm(_ state: inout State) {
+    guard let due = state.timers.nextDue() else { return }
+    if let armed = state.armed, armed <= due { return }
+    state.armed = due
+    source.schedule(deadline: Deadline(due).dispatchTime, leeway: .milliseconds(1))
   }
 }

@@ -24,6 +24,7 @@ package final class EventLoop {
   private struct Slot {
     var generation: UInt32 = 0
     var descriptor: Int32 = -1
+    var interest: Readiness = []
     var handler: (any ReadinessHandler)?
   }
 
@@ -77,6 +78,7 @@ package final class EventLoop {
     try poller?.add(descriptor, interest: interest, token: registration.token)
     freeSlots.removeLast()
     slots[Int(slot)].descriptor = descriptor
+    slots[Int(slot)].interest = interest
     slots[Int(slot)].handler = handler
     return registration
   }
@@ -84,10 +86,11 @@ package final class EventLoop {
   /// Changes what a descriptor is watched for.
   package func update(_ registration: Registration, interest: Readiness) {
     assertOnThread()
-    guard isCurrent(registration) else { return }
+    let index = Int(registration.slot)
+    guard isCurrent(registration), slots[index].interest != interest else { return }
+    slots[index].interest = interest
     // Cannot fail for a descriptor that is registered and open.
-    try? poller?.modify(
-      slots[Int(registration.slot)].descriptor, interest: interest, token: registration.token)
+    try? poller?.modify(slots[index].descriptor, interest: interest, token: registration.token)
   }
 
   /// Stops watching a descriptor. Call it before the descriptor is closed; events already polled are dropped.
@@ -163,7 +166,8 @@ package final class EventLoop {
     case .jobs: timeout = 0
     case .none: timeout = millisecondsToNextTimer()
     }
-    serveDescriptors(timeout: timeout)
+    // Without descriptors, there is only the sleep to poll for.
+    if timeout != 0 || slots.count != freeSlots.count { serveDescriptors(timeout: timeout) }
     serveTimers()
     serveJobs()
     return true

@@ -1,22 +1,26 @@
-internal import CSystem
+public import CSystem
 internal import Glibc
 
 /// What a socket is watched for, and what it turned out to be ready for.
+///
+/// Inlinable, without which every set of them in another module is built through generic code at run time.
+@usableFromInline
 package struct Readiness: OptionSet, Sendable, Hashable {
-  package let rawValue: UInt32
+  @usableFromInline package let rawValue: UInt32
 
+  @inlinable
   package init(rawValue: UInt32) {
     self.rawValue = rawValue
   }
 
-  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  @inlinable package static var readable: Readiness { Readiness(rawValue: EPOLLIN.rawValue) }
+  @inlinable package static var writable: Readiness { Readiness(rawValue: EPOLLOUT.rawValue) }
   /// The peer has ended its half of the stream. Watched for even while reading is paused.
-  package static let peerEnded = Readiness(rawValue: EPOLLRDHUP.rawValue)
+  @inlinable package static var peerEnded: Readiness { Readiness(rawValue: EPOLLRDHUP.rawValue) }
   /// Both halves are over. Reported whether it is watched for or not.
-  package static let hungUp = Readiness(rawValue: EPOLLHUP.rawValue)
+  @inlinable package static var hungUp: Readiness { Readiness(rawValue: EPOLLHUP.rawValue) }
   /// The socket failed. Reported whether it is watched for or not.
-  package static let failed = Readiness(rawValue: EPOLLERR.rawValue)
+  @inlinable package static var failed: Readiness { Readiness(rawValue: EPOLLERR.rawValue) }
 }
 
 /// An epoll instance: level-triggered, each descriptor under a token of the caller's choice.

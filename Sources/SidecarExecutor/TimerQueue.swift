@@ -39,15 +39,18 @@ package struct TimerQueue {
     return TimerID(number: entry.number)
   }
 
-  /// Forgets a timer; one that has already run or was cancelled is left alone.
-  package mutating func cancel(_ timer: TimerID) {
-    guard actions.removeValue(forKey: timer.number) != nil else { return }
+  /// Forgets a timer, and returns its action for the caller to let go of; one that has already run or was cancelled is left
+  /// alone.
+  @discardableResult
+  package mutating func cancel(_ timer: TimerID) -> (() -> Void)? {
+    guard let action = actions.removeValue(forKey: timer.number) else { return nil }
     if actions.isEmpty {
       heap.removeAll(keepingCapacity: heap.count <= 64)
     } else if heap.count > 64, heap.count > 2 * actions.count {
       heap.removeAll { actions[$0.number] == nil }
       for index in stride(from: heap.count / 2 - 1, through: 0, by: -1) { siftDown(index) }
     }
+    return action
   }
 
   /// When the earliest timer is due, or nil if there is none.

@@ -147,7 +147,8 @@ package final class HappyEyeballs {
     /// A connect to a free port of the ephemeral range can be given that very port, and TCP then connects the socket to
     /// itself. Nobody listens there: it is a refusal.
     private var isConnectedToItself: Bool {
-      SocketAddress(of: descriptor, peer: false) == SocketAddress(of: descriptor, peer: true)
+      guard let local = SocketAddress(of: descriptor, peer: false), local.port == address.port else { return false }
+      return local == SocketAddress(of: descriptor, peer: true)
     }
 
     func takeDescriptor() -> Int32 {

@@ -45,12 +45,15 @@ extension HeaderFields: ExpressibleByDictionaryLiteral {
 extension String {
   /// Whether the ASCII letters are the same but for their case, as HTTP compares names (RFC 9110 §5.1).
   package func equalsIgnoringCase(_ other: String) -> Bool {
-    utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
+    guard utf8.count == other.utf8.count else { return false }
+    return self == other || utf8.elementsEqual(other.utf8) { $0.asciiLowercased == $1.asciiLowercased }
   }
 
   /// The parts between separators that do not stand in a quoted string (RFC 9110 §5.6.4), without the white space
   /// around them.
   func splitOutsideQuotes(at separator: Unicode.Scalar) -> [String] {
+    // Nearly all lists have one element.
+    guard utf8.contains(where: { $0 == separator.value }) else { return [trimmingHTTPWhitespace] }
     var parts: [String] = []
     var part = ""
     var isQuoted = false
@@ -75,10 +78,9 @@ extension String {
 
   /// The string without spaces and tabs at its ends (OWS, RFC 9110 §5.6.3).
   var trimmingHTTPWhitespace: String {
-    let isVisible = { (character: Unicode.Scalar) in character != " " && character != "\t" }
-    guard let first = unicodeScalars.firstIndex(where: isVisible), let last = unicodeScalars.lastIndex(where: isVisible)
-    else { return "" }
-    return String(unicodeScalars[first...last])
+    let isVisible = { (byte: UInt8) in byte != UInt8(ascii: " ") && byte != UInt8(ascii: "\t") }
+    guard let first = utf8.firstIndex(where: isVisible), let last = utf8.lastIndex(where: isVisible) else { return "" }
+    return String(Substring(utf8[first...last]))
   }
 
   /// Whether the string is a token (RFC 9110 §5.6.2), as the names of fields, subprotocols and extensions are.

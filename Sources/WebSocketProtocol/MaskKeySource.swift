@@ -4,37 +4,45 @@ internal import Glibc
 /// Draws masking keys that a peer, or a script that chooses the payload, cannot predict (RFC 6455 §5.3 and §10.3).
 ///
 /// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn by the
-/// block: 64 of them, the 256 bytes that the kernel hands out in one call that cannot be interrupted. A key is wiped when it is handed out and none is handed out twice.
+/// block: 64 of them, the 256 bytes that the kernel hands out in one call that cannot be interrupted. A key is wiped when
+/// it is handed out and none is handed out twice. A source that is never asked has no block.
 ///
 /// Not thread-safe: it belongs to whoever owns the outgoing bytes.
 package struct MaskKeySource: ~Copyable {
   static let keysPerBlock = 64
 
-  private let block: UnsafeMutableBufferPointer<UInt32>
-  private var next: Int
+  private var block: UnsafeMutablePointer<UInt32>?
+  private var next = MaskKeySource.keysPerBlock
 
   /// Makes a source that has drawn nothing yet: the kernel is first asked with the first key.
-  package init() {
-    block = .allocate(capacity: Self.keysPerBlock)
-    block.initialize(repeating: 0)
-    next = Self.keysPerBlock
-  }
+  package init() {}
 
   deinit {
+    guard let block else { return }
     // A plain store right before the memory is freed may be optimised away.
-    OPENSSL_cleanse(block.baseAddress, Self.keysPerBlock * MemoryLayout<UInt32>.size)
+    OPENSSL_cleanse(block, Self.keysPerBlock * MemoryLayout<UInt32>.size)
     block.deallocate()
   }
 
   /// Returns a key that has never been returned before.
   package mutating func nextKey() -> UInt32 {
-    if next == Self.keysPerBlock {
-      fillWithKernelRandomness(UnsafeMutableRawBufferPointer(block))
-      next = 0
+    if let block, next < Self.keysPerBlock {
+      let key = block[next]
+      block[next] = 0
+      next &+= 1
+      return key
     }
-    let key = block[next]
-    block[next] = 0
-    next &+= 1
+    return firstKeyOfNewBlock()
+  }
+
+  private mutating func firstKeyOfNewBlock() -> UInt32 {
+    let block = self.block ?? .allocate(capacity: Self.keysPerBlock)
+    self.block = block
+    fillWithKernelRandomness(
+      UnsafeMutableRawBufferPointer(start: block, count: Self.keysPerBlock * MemoryLayout<UInt32>.size))
+    let key = block[0]
+    block[0] = 0
+    next = 1
     return key
   }
 }

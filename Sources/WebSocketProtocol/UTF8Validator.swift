@@ -78,7 +78,7 @@ package struct UTF8Validator: Sendable {
   static func isShortASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard let start = bytes.baseAddress else { return true }
     let count = bytes.count
-    guard count <= 64 else { return false }
+    guard count <= 128 else { return false }
     var seen: UInt64 = 0
     var index = 0
     while count &- index >= 8 {

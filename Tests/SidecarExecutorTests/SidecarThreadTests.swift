@@ -40,24 +40,24 @@ private actor Pinned {
 
   @Test func `jobs run in the order they came, whatever their priority`() async throws {
     let thread = try SidecarThread()
-    let log = Locked<[Int]>([])
+    let log = Log()
     let done = Completion<Void>()
     // The thread is held until everything is enqueued.
     let gate = DispatchSemaphore(value: 0)
     thread.post { gate.wait() }
     for index in 0..<200 {
       if index.isMultiple(of: 2) {
-        thread.post { log.withLock { $0.append(index) } }
+        thread.post { log.append(index) }
       } else {
         Task.immediate(priority: index.isMultiple(of: 3) ? .high : .background) {
-          await Pinned(thread).run { log.withLock { $0.append(index) } }
+          await Pinned(thread).run { log.append(index) }
         }
       }
     }
     thread.post { done.complete(()) }
     gate.signal()
     _ = await done.value(until: .after(patience))
-    #expect(log.withLock { $0 } == Array(0..<200))
+    #expect(log.entries == Array(0..<200))
     thread.requestStop()
     #expect(await thread.joined(until: .after(patience)))
   }
@@ -288,4 +288,13 @@ extension Pinned {
 
 private nonisolated func nonisolatedWork() async {
   await Task.yield()
+}
+
+/// Numbers in the order in which they came, from any thread.
+private final class Log: Sendable {
+  private let numbers = Locked<[Int]>([])
+
+  var entries: [Int] { numbers.withLock { $0 } }
+
+  func append(_ number: Int) { numbers.withLock { $0.append(number) } }
 }

@@ -11,8 +11,12 @@ import WebSocketProtocol
 
   func deliver(_ messages: [WebSocketMessage], to inbox: Inbox) -> Bool {
     var queue = MessageQueue()
-    for message in messages { queue.append(message) }
-    return inbox.deliver(&queue, cost: messages.reduce(0) { $0 + Inbox.cost(of: $1) })
+    var cost = 0
+    for message in messages {
+      cost += Inbox.cost(of: .ready(message))
+      queue.append(.ready(message))
+    }
+    return inbox.deliver(&queue, cost: cost)
   }
 
   @Test func `messages come out in the order they went in, across batches`() async {
