@@ -353,6 +353,27 @@ import WebSocketProtocol
     await mute.stop()
   }
 
+  @Test func `a race of connects that is called off has no attempt to come`() async throws {
+    let full = try TestServer.fullPort()
+    let port = try #require(UInt16(full.url.dropLast().split(separator: ":").last ?? ""))
+    var configuration = WebSocketConfiguration()
+    configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
+      [SocketAddress.loopback(port: port), SocketAddress.loopback(port: port)].compactMap(\.self)
+    }
+    let thread = try SidecarThread(name: "shared")
+    @Sendable func registered() async -> Int {
+      await Task(executorPreference: thread) { thread.loop.registrationCount }.value
+    }
+    for _ in 0..<3 {
+      let client = try WebSocketSidecar("ws://two.invalid/", configuration: configuration, on: thread)
+      // A descriptor, a deadline, an observer, and the next attempt or its descriptor.
+      #expect(await eventually { () async in await registered() == 4 })
+      await client.shutdown(within: .seconds(60))
+      #expect(await registered() == 0)
+    }
+    #expect(await thread.shutdown())
+  }
+
   @Test func `an attempt to connect that fails at once leaves no descriptor`() async throws {
     await warmUp()
     var configuration = WebSocketConfiguration()
