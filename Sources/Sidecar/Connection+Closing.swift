@@ -50,7 +50,7 @@ extension Connection {
   }
 
   private func awaitEndOfStream() {
-    isDiscarding = true
+    // The receiver discards what comes now: it is read to find the end of the stream.
     resumeReading()
     dropNoLater(than: .after(min(Connection.endOfStreamGrace, configuration.closeTimeout)))
   }

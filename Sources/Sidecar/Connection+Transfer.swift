@@ -72,7 +72,7 @@ extension Connection: ReadinessHandler {
   /// The rest of a large message is read straight to where it is put together, everything else into the loop's buffer.
   private func readOnce(from socket: TCPSocket) -> (result: TransferResult, room: Int) {
     let scratch = thread.loop.scratch
-    if case .open = phase, !isDiscarding, let target = receiver.directReadTarget(minimum: scratch.count) {
+    if case .open = phase, let target = receiver.directReadTarget(minimum: scratch.count) {
       let result = socket.read(into: target)
       if case .bytes(let count) = result { receiveDirectly(count) }
       return (result, target.count)
@@ -96,7 +96,7 @@ extension Connection: ReadinessHandler {
       // The server's first frames may come together with its answer.
       bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
     }
-    guard case .open = phase, !isDiscarding, !bytes.isEmpty else { return }
+    guard case .open = phase, !bytes.isEmpty else { return }
     places.outbox.heardPeer()
     if handler == nil {
       receiver.receive(bytes, into: &inboxSink)

@@ -60,8 +60,6 @@ actor Connection {
   var streamError: SystemError?
   /// The inbox is full: the socket is not read.
   var readingIsPaused = false
-  /// Nothing that arrives counts any more; it is read to find the end of the stream.
-  var isDiscarding = false
   /// What is being written. Not empty between turns only if the kernel took no more.
   var unsent = ByteBuffer()
 
@@ -88,7 +86,8 @@ actor Connection {
 
   /// Starts connecting on behalf of `sidecar`.
   func start(for sidecar: WebSocketSidecar?) {
-    guard case .idle = phase, let sidecar else { return abort() }
+    // Without a sidecar, its last reference has been dropped and the end is on its way.
+    guard case .idle = phase, let sidecar else { return }
     self.sidecar = sidecar
     loopEndObserver = thread.loop.whenEnding { self.assumeIsolated { $0.abort() } }
     // A thread that has been told to stop takes no new connections.

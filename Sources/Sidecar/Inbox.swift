@@ -164,8 +164,9 @@ final class Inbox: Sendable {
     front.shrink()
     return back.withLock { back in
       guard !back.messages.isEmpty else {
-        if back.end == nil, let waiter { back.waiters.append(waiter) }
-        return back.end
+        if let end = back.end { return end }
+        if let waiter { back.waiters.append(waiter) }
+        return nil
       }
       swap(&front, &back.messages)
       back.cost = 0

@@ -212,7 +212,8 @@ final class Outbox: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
-  /// Drops what is queued; sends go on failing with the error that they were refused with before, see ``refuse(_:)``.
+  /// Drops what is queued; sends fail with `error` from now on. Those that wait for room have been released by
+  /// ``refuse(_:)``.
   ///
   /// Returns whether the socket may be closed now. Otherwise a sender has the turn; when it is through, it requests a
   /// flush.
@@ -220,7 +221,7 @@ final class Outbox: Sendable {
   func end(_ error: WebSocketError) -> Bool {
     var dropped = ByteBuffer()
     return state.withLock { state in
-      if case .ended = state.phase {} else { state.phase = .ended(error) }
+      state.phase = .ended(error)
       swap(&dropped, &state.queue)
       state.returned.removeAll(keepingCapacityUpTo: 0)
       state.pong = nil

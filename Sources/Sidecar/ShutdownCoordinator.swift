@@ -106,15 +106,6 @@ final class ShutdownCoordinator: Sendable {
     obsolete?.cancel()
   }
 
-  private func setTimer(_ instant: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) {
-    let timer = DeadlineTimer(Deadline(instant), action)
-    let previous = state.withLock { state in
-      defer { state.timer = timer }
-      return state.timer
-    }
-    previous?.cancel()
-  }
-
   private func raiseFlag() {
     connection.places.raiseFlag(keepingUnread: state.withLock { $0.keepsUnread })
   }
@@ -190,7 +181,9 @@ final class ShutdownCoordinator: Sendable {
     report.complete(final)
     // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
     // for it is released all the same.
-    if tasks.count > 0 { setTimer(.now + Lifecycle.grace) { [tasks] in _ = tasks.abandonAll() } }
+    guard tasks.count > 0 else { return }
+    let timer = DeadlineTimer(.after(Lifecycle.grace)) { [tasks] in _ = tasks.abandonAll() }
+    state.withLock { $0.timer = timer }
   }
 
   private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {

@@ -86,12 +86,11 @@ final class TaskRegistry: Sendable {
     state.withLock { $0.isClosed = true }
   }
 
-  /// Cancels every task; `whenEmpty` is called once none is left to wait for, at once if there is none.
+  /// Cancels every task, after ``close()``; `whenEmpty` is called once none is left to wait for, at once if there is none.
   ///
   /// Runs the application's cancellation handlers, which may take long.
   func cancelAll(whenEmpty: @escaping @Sendable () -> Void) {
     let (entries, callNow) = state.withLock { state in
-      state.isClosed = true
       state.whenEmpty = whenEmpty
       return (Array(state.entries.values), state.takeWhenEmpty())
     }

@@ -112,10 +112,12 @@ public actor WebSocketSidecar {
     _ = try await opening(until: .never)
   }
 
-  private nonisolated func opening(until deadline: Deadline) async throws(WebSocketError) -> WaitingPlaces.Opening {
+  private nonisolated func opening(
+    until deadline: Deadline, for purpose: WebSocketError.WaitedFor = .send
+  ) async throws(WebSocketError) -> WaitingPlaces.Opening {
     switch await places.opened.value(until: deadline) {
     case .value(let result): return try result.get()
-    case .timedOut: throw .timedOut(.send)
+    case .timedOut: throw .timedOut(purpose)
     case .cancelled: throw .cancelled
     }
   }
@@ -215,7 +217,7 @@ public actor WebSocketSidecar {
   /// Sends a Ping and returns how long the Pong took (RFC 6455 §5.5.2).
   ///
   /// `payload` has at most 125 bytes; by default it is one that no other Ping of this process has. Waits at most for
-  /// `timeout` (default: as long as the connection lives).
+  /// `timeout` (default: as long as the connection lives), for the connection to open too.
   ///
   /// Throws ``WebSocketError/pingTooLong(byteCount:)``, ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``,
   /// ``WebSocketError/closed(_:)`` or what ended the connection.
@@ -223,8 +225,10 @@ public actor WebSocketSidecar {
   public nonisolated func ping(
     _ payload: [UInt8]? = nil, timeout: Duration? = nil
   ) async throws(WebSocketError) -> Duration {
+    let deadline = Deadline.after(timeout)
+    if places.opened.current == nil { _ = try await opening(until: deadline, for: .pong) }
     let answer = try postPing(payload)
-    switch await answer.value(until: .after(timeout)) {
+    switch await answer.value(until: deadline) {
     case .value(let result): return try result.get()
     case .timedOut:
       places.pings.forget(answer)

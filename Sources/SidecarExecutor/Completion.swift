@@ -118,7 +118,7 @@ package final class Completion<Value: Sendable>: Sendable {
   package func value(until deadline: Deadline = .never) async -> WaitResult<Value> {
     if let value = current { return .value(value) }
     let id = state.withLock { $0.newID() }
-    let timer = deadline == .never ? nil : DeadlineTimer(deadline) { [weak self] in self?.giveUp(id, .timedOut) }
+    let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
       await withUnsafeContinuation { continuation in

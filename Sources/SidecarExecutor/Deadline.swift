@@ -42,9 +42,9 @@ package struct Deadline: Sendable, Hashable {
   /// The same point on Dispatch's clock, which semaphores and timers wait by.
   @usableFromInline package var dispatchTime: DispatchTime {
     guard let remaining else { return .distantFuture }
-    let (nanoseconds, overflow) = UInt64(clamping: remaining.wholeNanoseconds)
-      .addingReportingOverflow(DispatchTime.now().uptimeNanoseconds)
-    return overflow ? .distantFuture : DispatchTime(uptimeNanoseconds: nanoseconds)
+    // Two bits of Dispatch's time say which clock it is: what needs them (146 years) never comes.
+    let nanoseconds = UInt64(clamping: remaining.wholeNanoseconds) + DispatchTime.now().uptimeNanoseconds
+    return nanoseconds < 1 << 62 ? DispatchTime(uptimeNanoseconds: nanoseconds) : .distantFuture
   }
 }
 
@@ -60,6 +60,7 @@ extension Duration {
 
   /// Milliseconds rounded up and clamped to what a poll accepts.
   package var pollMilliseconds: Int32 {
-    Int32(clamping: (wholeNanoseconds + 999_999) / 1_000_000)
+    let (milliseconds, rest) = wholeNanoseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    return Int32(clamping: milliseconds + (rest > 0 ? 1 : 0))
   }
 }

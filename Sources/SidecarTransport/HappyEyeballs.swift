@@ -51,9 +51,8 @@ package final class HappyEyeballs {
     nextAttempt = loop.schedule(at: .after(.zero)) { [self] in startNext() }
   }
 
-  /// Closes every attempt; the completion is not called any more.
+  /// Closes every attempt, so that nothing is left to call the completion.
   package func cancel() {
-    completion = nil
     closeAttempts()
   }
 
@@ -133,10 +132,6 @@ package final class HappyEyeballs {
         close()
         throw error
       }
-    }
-
-    deinit {
-      close()
     }
 
     func descriptorIsReady(_ readiness: Readiness) {

@@ -83,6 +83,38 @@ import Testing
     timer.cancel()
     #expect(eventually { captured == nil })
   }
+
+  @Test func `a wait that has ended leaves no timer behind`() async {
+    weak var waitedFor: Completion<Int>?
+    do {
+      let completion = Completion<Int>()
+      waitedFor = completion
+      async let waited = completion.value(until: .after(.seconds(600)))
+      #expect(await eventually { () async in completion.waiterCount == 1 })
+      completion.complete(1)
+      guard case .value(1) = await waited else { return somethingElseCame() }
+    }
+    #expect(await eventually { () async in waitedFor == nil })
+  }
+
+  @Test func `a timer that is dropped lets go of its action`() {
+    final class Captured: Sendable {}
+    weak var captured: Captured?
+    do {
+      let object = Captured()
+      captured = object
+      let timer = DeadlineTimer(.after(.seconds(600))) { _ = object }
+      withExtendedLifetime(timer) { #expect(captured != nil) }
+    }
+    #expect(eventually { captured == nil })
+  }
+
+  @Test func `times that are too long to count are as long as can be`() {
+    #expect(Duration.seconds(Int64.max).wholeNanoseconds == .max)
+    #expect(Duration.seconds(Int64.min).wholeNanoseconds == .min)
+    #expect(Duration.seconds(Int64.max).pollMilliseconds == .max)
+    #expect(Duration.nanoseconds(1_000_001).pollMilliseconds == 2)
+  }
 }
 
 private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {

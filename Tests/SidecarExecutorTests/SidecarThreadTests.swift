@@ -166,6 +166,48 @@ private actor Pinned {
     #expect(await thread.joined(until: .after(patience)))
   }
 
+  @Test func `timers that are over as soon as they are set do not keep jobs waiting`() async throws {
+    let thread = try SidecarThread()
+    let ran = Completion<Void>()
+    let past = Deadline(.now)
+    @Sendable func again() {
+      // Gives up by itself, so that a failure does not hold the thread for good.
+      if ran.current == nil, ContinuousClock.now - (past.instant ?? .now) < patience / 2 {
+        thread.loop.schedule(at: past) { again() }
+      }
+    }
+    let begin = ContinuousClock.now
+    thread.post {
+      again()
+      thread.post { ran.complete(()) }
+    }
+    await ran.uncancellableValue()
+    #expect(ContinuousClock.now - begin < patience / 2)
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `a loop that was woken goes back to sleep`() async throws {
+    let thread = try SidecarThread()
+    let path = try await onThread {
+      try thread.postAndWait(until: .after(patience)) {
+        var name = [CChar](repeating: 0, count: 64)
+        _ = readlink("/proc/thread-self", &name, name.count - 1)
+        return "/proc/" + String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+          + "/stat"
+      }
+    }
+    #expect(
+      await eventually(within: .seconds(20)) { () async in
+        guard let file = fopen(path, "r") else { return false }
+        defer { fclose(file) }
+        var text = [CChar](repeating: 0, count: 256)
+        fgets(&text, 256, file)
+        // The state stands behind the name.
+        return String(decoding: text.map(UInt8.init(bitPattern:)), as: UTF8.self).contains(") S ")
+      })
+    #expect(await thread.shutdown())
+  }
+
   @Test func `jobs that come after the thread's end still run, isolated and in order`() async throws {
     let thread = try SidecarThread()
     let actor = Pinned(thread)

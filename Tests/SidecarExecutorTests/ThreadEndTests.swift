@@ -114,6 +114,72 @@ import Testing
     #expect(await thread.shutdown())
   }
 
+  @Test func `a registration that was taken back does not take back the next one in its place`() async throws {
+    let thread = try SidecarThread()
+    let pipe = try Pipe()
+    defer { pipe.close() }
+    try await onThread {
+      try thread.postAndWait(until: .after(patience)) {
+        let first = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler())
+        thread.loop.deregister(first)
+        let second = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler())
+        thread.loop.deregister(first)
+        #expect(thread.loop.registrationCount == 1)
+        thread.loop.deregister(second)
+        #expect(thread.loop.registrationCount == 0)
+      }
+    }
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `a handler that is freed at the end may use the loop`() async throws {
+    let thread = try SidecarThread()
+    let pipes = try (0..<2).map { _ in try Pipe() }
+    defer { for pipe in pipes { pipe.close() } }
+    let freed = Tally()
+    try await onThread {
+      try thread.postAndWait(until: .after(patience)) {
+        let other = try thread.loop.register(pipes[0].readEnd, interest: .readable, handler: Handler())
+        let handler = UsesLoopWhenFreed(thread.loop, other, freed)
+        _ = try thread.loop.register(pipes[1].readEnd, interest: .readable, handler: handler)
+      }
+    }
+    #expect(await thread.shutdown())
+    #expect(freed.count == 1)
+  }
+
+  @Test func `a thread that can't be started leaves nothing`() async {
+    // In a process of its own, whose memory is limited.
+    await #expect(processExitsWith: .success) {
+      // A sanitizer needs all that there is.
+      if ProcessCensus.virtualBytes() > 1 << 40 { exit(0) }
+      let before = ProcessCensus.take().descriptors
+      let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
+      var unlimited = rlimit()
+      getrlimit(resource, &unlimited)
+      var limit = unlimited
+      limit.rlim_cur = rlim_t(ProcessCensus.virtualBytes() + 256 << 20)
+      guard setrlimit(resource, &limit) == 0 else { exit(2) }
+      var threads: [SidecarThread] = []
+      threads.reserveCapacity(10_000)
+      var failures = 0
+      while failures < 20 {
+        do throws(SystemError) {
+          threads.append(try SidecarThread())
+          if threads.count == 10_000 { exit(3) }
+        } catch {
+          guard error.call == "pthread_create" else { exit(4) }
+          failures += 1
+        }
+      }
+      setrlimit(resource, &unlimited)
+      guard LiveCounters.threads.value == threads.count else { exit(5) }
+      // Two for each thread that runs, and what the system may have opened for itself.
+      guard ProcessCensus.take().descriptors < before + 2 * threads.count + failures else { exit(6) }
+      exit(0)
+    }
+  }
+
   @Test func `whoever is about to wake a loop that ends writes to the loop's descriptor or to none`() throws {
     let wake = try WakeSignal()
     let queue = JobQueue(wake: wake)
@@ -218,6 +284,24 @@ private struct Pipe: Sendable {
 }
 
 private final class Handler: ReadinessHandler {
+  func descriptorIsReady(_ readiness: Readiness) {}
+}
+
+/// Takes another registration back when it is freed.
+private final class UsesLoopWhenFreed: ReadinessHandler {
+  private let loop: EventLoop
+  private let other: EventLoop.Registration
+  private let freed: Tally
+
+  init(_ loop: EventLoop, _ other: EventLoop.Registration, _ freed: Tally) {
+    (self.loop, self.other, self.freed) = (loop, other, freed)
+  }
+
+  deinit {
+    loop.deregister(other)
+    freed.add()
+  }
+
   func descriptorIsReady(_ readiness: Readiness) {}
 }
 

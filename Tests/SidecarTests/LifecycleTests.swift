@@ -147,6 +147,20 @@ import Testing
     }
   }
 
+  @Test func `a thread that has ended before its turn is not waited for`() {
+    var life = requested()
+    #expect(life.handle(.threadEnded, at: start).isEmpty)
+    _ = life.handle(.connectionEnded, at: start)
+    #expect(life.handle(.tasksEnded, at: start).last == .announce)
+    #expect(life.state == .ended)
+  }
+
+  @Test func `a bound below zero is none`() {
+    var life = Lifecycle(ownsThread: true)
+    let actions = life.handle(.shutdownRequested(bound: .seconds(-60), hasTasks: true), at: start)
+    #expect(actions.last == .close(deadline: start))
+  }
+
   @Test func `what happened before the request is not asked for again`() {
     var life = Lifecycle(ownsThread: true)
     #expect(life.handle(.connectionEnded, at: start).isEmpty)

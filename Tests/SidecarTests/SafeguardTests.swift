@@ -69,6 +69,12 @@ import Testing
       return (report, ContinuousClock.now - begin)
     }
     #expect(elapsed <= bound + slack, "\(report)")
+    // Nor the cancelling of tasks, which takes a worker.
+    let busy = try WebSocketSidecar("ws://127.0.0.1:9/")
+    let running = Task { try await busy.run { _ in try await Task.sleep(for: .seconds(600)) } }
+    #expect(await eventually { () async in LiveCounters.tasks.value == 1 })
+    #expect(await busy.shutdown(within: .seconds(20)).abandoned == [])
+    _ = await running.result
     for _ in 0...count { gate.signal() }
     #expect(await eventually { () async in left.count == count })
     while let client = clients.popLast() { await client.shutdown() }
@@ -125,7 +131,7 @@ import Testing
       let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
       connection = client.connection
       _ = await entered.uncancellableValue()
-      await client.shutdown(within: .seconds(5))
+      #expect(await client.shutdown(within: .seconds(5)).abandoned == [.resolution(host: "slow.invalid")])
     }
     #expect(await eventually { () async in connection == nil }, "the look-up holds nothing of the connection")
     gate.signal()
@@ -404,6 +410,7 @@ import Testing
     let id = try #require(registry.begin { _ in })
     let whenEmpty = Tally()
     #expect(registry.count == 1)
+    registry.close()
     registry.cancelAll { whenEmpty.add() }
     let cancelled = Tally()
     registry.started(id) { cancelled.add() }
@@ -462,9 +469,10 @@ import Testing
     // In a process of its own: stacks are the process's.
     await #expect(processExitsWith: .success) {
       let before = ProcessCensus.threadStacks()
-      let gate = DispatchSemaphore(value: 0)
       var kept: [WebSocketSidecar] = []
       for _ in 0..<40 {
+        // One for each: the next thread could take the signal that is meant for the last.
+        let gate = DispatchSemaphore(value: 0)
         let client = try WebSocketSidecar("ws://127.0.0.1:9/")
         client.thread.post { holdThread(gate) }
         await client.shutdown(within: .zero)

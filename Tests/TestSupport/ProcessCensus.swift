@@ -16,14 +16,19 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Resident memory in bytes.
-  public static func residentBytes() -> Int {
+  public static func residentBytes() -> Int { memory(1) }
+
+  /// Addresses in use, in bytes. With a sanitizer these are terabytes.
+  public static func virtualBytes() -> Int { memory(0) }
+
+  private static func memory(_ field: Int) -> Int {
     guard let file = fopen("/proc/self/statm", "r") else { return 0 }
     defer { fclose(file) }
     var text = [CChar](repeating: 0, count: 256)
     fgets(&text, 256, file)
     let fields = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
       separator: " ")
-    return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+    return (Int(fields[field]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
   /// How many mappings of this process have the size of a thread's stack.

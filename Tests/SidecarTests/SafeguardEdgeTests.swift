@@ -1,0 +1,502 @@
+import Dispatch
+import Glibc
+import SidecarExecutor
+import SidecarTesting
+import TestSupport
+import Testing
+import WebSocketProtocol
+
+@testable import Sidecar
+@testable import SidecarTransport
+
+/// The safeguards that only show in the small: in what is told, in what is left, and in what comes second. Docs/Shutdown.md
+/// lists them all.
+@Suite(.aloneWithCensus, .serialized) struct `Safeguards at the edges` {
+  // MARK: The application's code
+
+  @Test func `a cancellation handler that blocks does not hold the thread`() async throws {
+    let answer = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.open, .receiveClose, .waitFor(answer), .sendClose(), .endOfStream]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let gate = DispatchSemaphore(value: 0)
+    let (running, cancelling, goOn) = (Completion<Void>(), Completion<Void>(), Completion<Void>())
+    let run = Task {
+      try await client.run { _ in
+        await withTaskCancellationHandler {
+          running.complete(())
+          await goOn.uncancellableValue()
+        } onCancel: {
+          cancelling.complete(())
+          _ = gate.wait(timeout: .now() + 60)
+        }
+      }
+    }
+    await running.uncancellableValue()
+    let shutdown = Task { await client.shutdown(within: .seconds(60)) }
+    _ = try await server.connection().receivedClose()
+    // The connection's end, which brings the cancelling of tasks, comes to the sidecar's thread.
+    answer.open()
+    await cancelling.uncancellableValue()
+    let thread = client.thread
+    #expect(try await onThread { try thread.postAndWait(until: .after(.seconds(20))) { true } })
+    gate.signal()
+    goOn.complete(())
+    try await run.value
+    let report = await shutdown.value
+    #expect(report.isClean, "\(report)")
+    await server.stop()
+  }
+
+  @Test func `a log that blocks while a step takes long does not make deadlines late`() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let (thread, count) = (try SidecarThread(name: "held"), 64)
+    let holding = DispatchSemaphore(value: 0)
+    thread.post { _ = holding.wait(timeout: .now() + 60) }
+    let told = Tally()
+    var configuration = WebSocketConfiguration()
+    configuration.onLog = { event in
+      guard case .shutdownWaiting = event else { return }
+      told.add()
+      _ = gate.wait(timeout: .now() + 60)
+    }
+    let clients = try (0..<count).map { _ in
+      try WebSocketSidecar("ws://127.0.0.1:9/", configuration: configuration, on: thread)
+    }
+    for client in clients {
+      client.coordinator.request(bound: .seconds(60), keepingUnread: false, payload: .normal)
+      client.coordinator.wake(at: .now, 1)
+    }
+    #expect(await eventually { () async in told.count > 0 })
+    let waited = try await onThread { () throws -> Duration in
+      let begin = ContinuousClock.now
+      let reached = DispatchSemaphore(value: 0)
+      let timer = DeadlineTimer(.after(.milliseconds(10))) { reached.signal() }
+      defer { timer.cancel() }
+      _ = reached.wait(timeout: .now() + 60)
+      return ContinuousClock.now - begin
+    }
+    #expect(waited <= .milliseconds(10) + slack)
+    for _ in clients { gate.signal() }
+    holding.signal()
+    for client in clients { await client.shutdown() }
+    #expect(await thread.shutdown())
+  }
+
+  // MARK: Announced last, and once
+
+  @Test func `a sidecar is counted out before its report`() async throws {
+    let client = try WebSocketSidecar("ws://127.0.0.1:9/")
+    let sidecars = Completion<Int>()
+    client.coordinator.report.whenComplete { _ in sidecars.complete(LiveCounters.sidecars.value) }
+    await client.shutdown()
+    #expect(await sidecars.uncancellableValue() == 0)
+  }
+
+  @Test func `a connection ends once, however often it is told to`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let endings = Tally()
+    var configuration = WebSocketConfiguration()
+    configuration.onLog = { if case .connectionEnded = $0 { endings.add() } }
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    let status = try await client.close()
+    let told = Completion<Void>()
+    client.connection.post { connection in
+      connection.finish(CloseStatus(code: .abnormalClosure, reason: "", initiator: .us, error: .cancelled))
+      told.complete(())
+    }
+    await told.uncancellableValue()
+    #expect(client.closeStatus == status)
+    await client.shutdown()
+    #expect(endings.count == 1)
+    await server.stop()
+  }
+
+  @Test func `who waits is told when the Close frames settle it, and not when the stream has ended`() async throws {
+    let server = try TestServer(
+      behavior: .script([.open, .ignorePings, .sendClose(.goingAway), .continue(as: .silent)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let (released, ended) = (Completion<ContinuousClock.Instant>(), Completion<ContinuousClock.Instant>())
+    try client.postPing(nil).whenComplete { _ in released.complete(.now) }
+    client.places.ended.whenComplete { _ in ended.complete(.now) }
+    // The server keeps the stream for the whole of our grace.
+    let between = await released.uncancellableValue().duration(to: ended.uncancellableValue())
+    #expect(between >= Connection.endOfStreamGrace / 2)
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a close that had been given up before is no step that timed out`() async throws {
+    let server = try TestServer(behavior: .silent)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    _ = try client.postClose(code: .normalClosure, reason: "", timeout: .milliseconds(10))
+    #expect(await client.places.ended.uncancellableValue().error == .timedOut(.closingHandshake))
+    let report = await client.shutdown()
+    #expect(report.isClean, "\(report)")
+    await server.stop()
+  }
+
+  @Test func `a close with more time does not take the place of one with less`() async throws {
+    let server = try TestServer(behavior: .silent)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let begin = ContinuousClock.now
+    for timeout in [Duration.milliseconds(10), .seconds(600)] {
+      _ = try client.postClose(code: .normalClosure, reason: "", timeout: timeout)
+    }
+    #expect(await client.places.ended.uncancellableValue().error == .timedOut(.closingHandshake))
+    #expect(ContinuousClock.now - begin < .seconds(300))
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a bound below zero is reported as none`() async throws {
+    let client = try WebSocketSidecar("ws://127.0.0.1:9/")
+    #expect(await client.shutdown(within: .seconds(-60)).bound == .zero)
+  }
+
+  @Test func `a time that is longer than can be counted is no mistake`() async throws {
+    let server = try TestServer(behavior: .echo)
+    for years in [100, 200, 290, 1000, Int64.max / 31_556_952] {
+      let time = Duration.seconds(years * 31_556_952)
+      for isClosed in [false, true] {
+        let client = try await WebSocketSidecar.connect(to: server.url)
+        try await client.ping(timeout: time)
+        try await onThread { _ = try BlockingWebSocket(client).ping(timeout: time) }
+        if isClosed { #expect(try await client.close(timeout: time).wasClean) }
+        #expect(await client.shutdown(within: time).isClean)
+      }
+    }
+    await server.stop()
+  }
+
+  // MARK: What comes second
+
+  @Test func `the first end counts for Pings too`() async {
+    let pings = Pings()
+    pings.end(.closed(nil))
+    pings.end(.cancelled)
+    let late = Pings.Answer()
+    pings.expect(Pings.uniquePayload(), answer: late)
+    #expect(throws: WebSocketError.closed(nil)) { try late.current?.get() }
+  }
+
+  @Test func `what was refused before the connection opened is refused when it is open`() throws {
+    let thread = try SidecarThread()
+    let outbox = Outbox(highWatermark: 1, thread: thread)
+    let socket = TCPSocket(owning: dup(0))
+    outbox.refuse(.closed(nil))
+    outbox.open(socket) {}
+    guard case .failed(.closed(nil)) = outbox.send("x", orWait: nil) else { return somethingElseCame() }
+    #expect(outbox.end(.closed(nil)))
+    outbox.closeSocket()
+  }
+
+  @Test func `the sidecar does not write beside a sender that is writing`() async throws {
+    let thread = try SidecarThread()
+    let outbox = Outbox(highWatermark: 1 << 30, thread: thread)
+    var pair: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    outbox.open(TCPSocket(owning: pair[0])) {}
+    // The socket blocks, and nobody reads it: the sender is held in its system call.
+    let count = 8 << 20
+    let sending = Task {
+      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
+    }
+    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
+    guard case .admitted = outbox.send("x", orWait: nil) else { return somethingElseCame() }
+    var buffer = ByteBuffer()
+    let hasTakenItAway = outbox.takeTurn(&buffer)
+    #expect(!hasTakenItAway)
+    let other = pair[1]
+    try await onThread {
+      // Ends the sender's call by taking what it writes.
+      var bytes = [UInt8](repeating: 0, count: 1 << 20)
+      var received = 0
+      while received < count {
+        let more = read(other, &bytes, bytes.count)
+        guard more > 0 else { return }
+        received += more
+      }
+    }
+    try await sending.value
+    let hasTaken = outbox.takeTurn(&buffer)
+    #expect(hasTaken)
+    #expect(outbox.end(.closed(nil)))
+    outbox.closeSocket()
+    Glibc.close(other)
+  }
+
+  // MARK: Senders that wait for room
+
+  /// A client whose peer does not read, and a sender that waits for room.
+  private func blockedSender(
+    _ server: TestServer
+  ) async throws -> (WebSocketSidecar, Task<Result<Void, WebSocketError>, Never>) {
+    var configuration = WebSocketConfiguration()
+    configuration.outboundCapacity = 1
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    let sending = Task { () -> Result<Void, WebSocketError> in
+      do throws(WebSocketError) {
+        while true { try await client.send(Array(repeating: 1, count: 1 << 20)) }
+      } catch {
+        return .failure(error)
+      }
+    }
+    #expect(
+      await eventually { () async in
+        // Not just because the thread has not come to it yet: the kernel takes no more.
+        client.places.outbox.hasWaiters
+      })
+    return (client, sending)
+  }
+
+  @Test func `a sender that waits for room fails when the shutdown is requested, and not later`() async throws {
+    let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
+    let (client, sending) = try await blockedSender(server)
+    client.coordinator.request(bound: .seconds(600), keepingUnread: false, payload: .normal)
+    let ended = Completion<Result<Void, WebSocketError>>()
+    Task { ended.complete(await sending.value) }
+    if case .value(.failure(let error)) = await ended.value(until: .after(.seconds(20))) {
+      #expect(error == .closed(nil))
+    } else {
+      Issue.record("the sender goes on waiting")
+    }
+    #expect(client.closeStatus == nil)
+    client.connection.post { $0.abort() }
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a sender that waits for room fails when the connection is lost`() async throws {
+    let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
+    let (client, sending) = try await blockedSender(server)
+    try await server.connection().perform([.reset])
+    let ended = Completion<Result<Void, WebSocketError>>()
+    Task { ended.complete(await sending.value) }
+    if case .value(.failure(.connectionLost)) = await ended.value(until: .after(.seconds(20))) {
+    } else {
+      Issue.record("the sender goes on waiting")
+    }
+    await client.shutdown()
+    await server.stop()
+  }
+
+  @Test func `a sender that waits for room goes on when there is some`() async throws {
+    let goOn = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.open, .stopReading, .waitFor(goOn), .resumeReading, .continue(as: .discard)]))
+    var configuration = WebSocketConfiguration()
+    configuration.outboundCapacity = 1
+    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
+    let sending = Task {
+      for _ in 0..<64 { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .seconds(60)) }
+    }
+    #expect(await eventually { () async in client.places.outbox.hasWaiters })
+    goOn.open()
+    try await sending.value
+    await client.shutdown()
+    await server.stop()
+  }
+
+  // MARK: A peer that is gone
+
+  @Test func `what a peer said before it was gone is heard, although writing to it fails first`() async throws {
+    let server = try TestServer(behavior: .script([.open, .continue(as: .silent)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let isHeld = Completion<Void>()
+    client.connection.post { connection in
+      // Held until the peer is gone, so that nothing is read before something is written.
+      isHeld.complete(())
+      var state = pollfd(fd: connection.socket?.descriptor ?? -1, events: 0, revents: 0)
+      _ = poll(&state, 1, 60_000)
+      _ = connection.places.outbox.send("x", orWait: nil)
+      connection.flush()
+    }
+    await isHeld.uncancellableValue()
+    try await server.connection().perform([.send("last words"), .reset])
+    #expect(try await client.receive() == "last words")
+    await #expect(throws: WebSocketError.self) { try await client.receive() }
+    await client.shutdown()
+    await server.stop()
+  }
+
+  // MARK: The way to an open connection
+
+  @Test func `each step of connecting has its time`() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let left = Completion<Void>()
+    var configuration = WebSocketConfiguration()
+    configuration.resolutionTimeout = .milliseconds(10)
+    configuration.connectTimeout = .milliseconds(10)
+    configuration.handshakeTimeout = .milliseconds(10)
+    configuration.resolver = Resolver { host, _ throws(ResolutionError) -> [SocketAddress] in
+      gate.wait()
+      left.complete(())
+      throw ResolutionError(host: host, code: 0)
+    }
+    let (full, mute) = (try TestServer.fullPort(), try TestServer(behavior: .acceptOnly))
+    for (url, step) in [
+      ("ws://slow.invalid/", WebSocketError.WaitedFor.resolution), (full.url, .connect),
+      (mute.url, .openingHandshake),
+    ] {
+      let client = try WebSocketSidecar(url, configuration: configuration)
+      // With a deadline of the test's own, since the safeguard is that there is one.
+      guard case .value(let opening) = await client.places.opened.value(until: .after(.seconds(20))) else {
+        Issue.record("no end to waiting for \(step.rawValue)")
+        continue
+      }
+      #expect(throws: WebSocketError.timedOut(step)) { try opening.get() }
+      await client.shutdown()
+    }
+    gate.signal()
+    await left.uncancellableValue()
+    await mute.stop()
+  }
+
+  @Test func `a race of connects that is called off has no attempt to come`() async throws {
+    let full = try TestServer.fullPort()
+    let port = try #require(UInt16(full.url.dropLast().split(separator: ":").last ?? ""))
+    var configuration = WebSocketConfiguration()
+    configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
+      [SocketAddress.loopback(port: port), SocketAddress.loopback(port: port)].compactMap(\.self)
+    }
+    let thread = try SidecarThread(name: "shared")
+    @Sendable func registered() async -> Int {
+      await Task(executorPreference: thread) { thread.loop.registrationCount }.value
+    }
+    for _ in 0..<3 {
+      let client = try WebSocketSidecar("ws://two.invalid/", configuration: configuration, on: thread)
+      // A descriptor, a deadline, an observer, and the next attempt or its descriptor.
+      #expect(await eventually { () async in await registered() == 4 })
+      await client.shutdown(within: .seconds(60))
+      #expect(await registered() == 0)
+    }
+    #expect(await thread.shutdown())
+  }
+
+  @Test func `an attempt to connect that fails at once leaves no descriptor`() async throws {
+    await warmUp()
+    var configuration = WebSocketConfiguration()
+    // Nobody can connect to a broadcast address, and the system says so without asking the network.
+    configuration.resolver = Resolver { _, port throws(ResolutionError) -> [SocketAddress] in
+      try Resolver.numeric(host: "255.255.255.255", port: port) ?? []
+    }
+    let thread = try SidecarThread(name: "shared")
+    var before: Int?
+    for _ in 0..<3 {
+      do throws(WebSocketError) {
+        _ = try await WebSocketSidecar.connect(
+          to: "ws://unreachable.invalid/", configuration: configuration, on: thread)
+        Issue.record("connected to a broadcast address")
+      } catch {
+        guard case .connectFailed(let attempts) = error else { return somethingElseCame() }
+        #expect(attempts.attempts.count == 1)
+      }
+      let descriptors = ProcessCensus.take().descriptors
+      // What the first one opens once and for all is not counted.
+      #expect(descriptors <= before ?? descriptors)
+      before = descriptors
+    }
+    #expect(await thread.shutdown())
+  }
+
+  @Test(arguments: [false, true]) func `a Ping before the connection is open is sent when it is`(blocking: Bool)
+    async throws
+  {
+    let answer = TestServer.Gate()
+    let server = try TestServer(
+      behavior: .script([.receiveRequest, .waitFor(answer), .open, .continue(as: .echo)]))
+    let client = try WebSocketSidecar(server.url)
+    let timeout = Duration.seconds(20)
+    let pinging = Task.immediate {
+      blocking
+        ? try await onThread { try BlockingWebSocket(client).ping(timeout: timeout) }
+        : try await client.ping(timeout: timeout)
+    }
+    _ = try await server.connection().request()
+    answer.open()
+    #expect(try await pinging.value < timeout)
+    await client.shutdown()
+    // Nobody waits for a connection that can't open any more.
+    let unopened = try WebSocketSidecar("ws://127.0.0.1:9/")
+    await unopened.shutdown()
+    await #expect(throws: WebSocketError.self) { try await unopened.ping() }
+    await server.stop()
+  }
+
+  @Test func `a sidecar that is dropped before it starts asks for its end at once`() async throws {
+    let gate = DispatchSemaphore(value: 0)
+    let thread = try SidecarThread(name: "held")
+    thread.post { _ = gate.wait(timeout: .now() + 60) }
+    weak var dropped: WebSocketSidecar?
+    let connection: Connection
+    do {
+      let client = try WebSocketSidecar("ws://127.0.0.1:9/", on: thread)
+      (dropped, connection) = (client, client.connection)
+    }
+    #expect(dropped == nil, "the thread that is held does not hold the sidecar")
+    #expect(await eventually { () async in connection.places.opened.current != nil })
+    gate.signal()
+    #expect(await thread.shutdown())
+  }
+
+  // MARK: Descriptors
+
+  @Test func `a descriptor that was given back is not shut down`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let number = try #require(await client.connection.socket?.descriptor)
+    await client.shutdown()
+    var pair: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    // Whoever opens something next may get the number.
+    let isTaken = pair.contains(number)
+    if !isTaken { #expect(dup2(pair[0], number) == number) }
+    client.places.outbox.abortSocket()
+    #expect(send(pair[0], "x", 1, Int32(MSG_NOSIGNAL)) == 1)
+    for descriptor in pair + (isTaken ? [] : [number]) { Glibc.close(descriptor) }
+    await server.stop()
+  }
+
+  @Test func `writing to a peer that is gone does not end the process`() async {
+    await #expect(processExitsWith: .success) {
+      signal(SIGPIPE, SIG_DFL)
+      var pair: [Int32] = [0, 0]
+      guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { exit(2) }
+      Glibc.close(pair[1])
+      let socket = TCPSocket(owning: pair[0])
+      let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { socket.write($0) }
+      exit(result == .failed(SystemError("send", code: EPIPE)) ? 0 : 3)
+    }
+  }
+
+  // MARK: The stack of a thread
+
+  @Test func `the stack of a thread is freed by the shutdown although somebody keeps the sidecar`() async {
+    // In a process of its own: stacks are the process's.
+    await #expect(processExitsWith: .success) {
+      var kept: [WebSocketSidecar] = []
+      for isBlocking in [false, true] {
+        let before = ProcessCensus.threadStacks()
+        for _ in 0..<40 {
+          let client = try WebSocketSidecar("ws://127.0.0.1:9/")
+          if isBlocking {
+            _ = try await onThread { BlockingWebSocket(client).shutdown() }
+          } else {
+            await client.shutdown()
+          }
+          kept.append(client)
+        }
+        // The C library keeps a few for later.
+        guard eventually(within: .seconds(5), { ProcessCensus.threadStacks() < before + 20 }) else {
+          exit(isBlocking ? 3 : 2)
+        }
+      }
+      exit(kept.count == 80 ? 0 : 4)
+    }
+  }
+}
+
+private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
+  Issue.record("something else came", sourceLocation: sourceLocation)
+}
