@@ -51,8 +51,9 @@ struct ConnectSession: Sendable {
 
   /// How long after a shutdown a slow reader of stdout is waited for.
   private static let outputGrace = Duration.seconds(1)
-  /// How long the sender has, when the connection has ended, to find out whether it has something to send.
-  private static let inputGrace = Duration.milliseconds(100)
+  /// How long the sender has, when the connection has ended, to find out whether it has something to send: little if there
+  /// is nothing to read, since then it most likely waits for input.
+  private static let inputGrace = (empty: Duration.milliseconds(100), waiting: Duration.seconds(10))
   /// How long a peer may leave a Ping unanswered and send nothing else, before the connection counts as quiet.
   private static let pongPatience = Duration.seconds(10)
 
@@ -232,7 +233,9 @@ struct ConnectSession: Sendable {
     case .orderly:
       // The peer may have closed in order, with lines left that nobody will hear of. In that case sending them fails now;
       // otherwise the sender is waiting for input, and nothing is lost.
-      let grace = Terminal.input.isInteractive ? Duration.zero : ConnectSession.inputGrace
+      let grace =
+        Terminal.input.isInteractive
+        ? .zero : Terminal.input.canBeRead ? ConnectSession.inputGrace.waiting : ConnectSession.inputGrace.empty
       if case .value(let failure?) = await inputEnd.value(until: .after(grace)) { throw CommandError(failure) }
       if Terminal.input.isInteractive, let status = report.closeStatus {
         Terminal.error.write(Terminal.error.styled(Escaping.line("\(status)"), .dim) + "\n")

@@ -57,6 +57,12 @@ struct Terminal: Sendable {
     }
   }
 
+  /// Whether a read would not wait: there is something to read, or the end has come.
+  var canBeRead: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) > 0
+  }
+
   /// Reads what is there, and waits for it if nothing is; 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
     while true {
