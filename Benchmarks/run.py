@@ -5,6 +5,7 @@
   Benchmarks/run.py --quick      about 2 minutes
   Benchmarks/run.py --list       what there is, what is present, and why something is absent
   Benchmarks/run.py --render     the tables and charts again, from the last results
+  Benchmarks/run.py --publish    the last results into Docs/Performance.md, and the charts beside it
 
 Needs what Benchmarks/Peers/setup.sh makes. Writes .build/bench/results.json, results.md and charts/.
 """
@@ -19,9 +20,11 @@ import time
 from pathlib import Path
 
 from harness import analysis, charts, goals, report
-from harness.peers import BENCH, PRODUCT, ROWS, Row, listed_peers
+from harness.peers import BENCH, PRODUCT, ROOT, ROWS, Row, listed_peers
 from harness.runner import Pinning, RunError, Server, find_count, run_once
 from harness.workloads import WORKLOADS, Workload, find
+
+DOCS = ROOT / "Docs"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,6 +40,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list workloads and peers, and end")
     parser.add_argument(
         "--render", action="store_true", help="write table and charts of the last results again, and end"
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="write the last results into Docs/Performance.md, and end"
     )
     parser.add_argument(
         "--require-product", action="store_true", help="fail if a row of Sidecar is absent, fails or misses a goal"
@@ -185,15 +191,34 @@ class Conductor:
         self.results["setting"]["took_seconds"] = round(time.monotonic() - began)
 
 
-def write(results: dict, out: Path) -> None:
-    """Write JSON, table and charts."""
-    (out / "charts").mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    (out / "results.md").write_text(report.markdown(results))
+def write_charts(results: dict, folder: Path) -> None:
+    """Draw one chart a workload."""
+    folder.mkdir(parents=True, exist_ok=True)
     for key, rows in results["workloads"].items():
         if chart := charts.bar_chart(find(key), rows, results["setting"]):
-            (out / "charts" / f"{key}.svg").write_text(chart)
+            (folder / f"{key}.svg").write_text(chart)
+
+
+def write(results: dict, out: Path) -> None:
+    """Write JSON, table and charts."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    (out / "results.md").write_text(report.markdown(results))
+    write_charts(results, out / "charts")
     print(f"{out}/results.json, results.md, charts/")
+
+
+def publish(results: dict) -> None:
+    """Put the tables into Docs/Performance.md, behind what is written there by hand, and the charts beside it."""
+    page = DOCS / "Performance.md"
+    by_hand, mark, _ = page.read_text().partition(report.MARK)
+    if not mark:
+        sys.exit(f"{page} has no line {report.MARK}")
+    page.write_text(by_hand + mark + "\n\n" + report.markdown(results, heading="## The figures"))
+    for old in (DOCS / "charts").glob("*.svg"):
+        old.unlink()
+    write_charts(results, DOCS / "charts")
+    print(f"{page} and its charts")
 
 
 def list_all() -> None:
@@ -231,6 +256,9 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.list:
         list_all()
+        return 0
+    if arguments.publish:
+        publish(json.loads((arguments.out / "results.json").read_text()))
         return 0
     if arguments.render:
         write(json.loads((arguments.out / "results.json").read_text()), arguments.out)

@@ -3,6 +3,9 @@
 from .peers import LIMIT, PRODUCT
 from .workloads import WORKLOADS, Workload, find
 
+# In Docs/Performance.md: what stands behind it is replaced by each `Benchmarks/run.py --publish`.
+MARK = "<!-- What follows was written by `Benchmarks/run.py --publish`. -->"
+
 
 def figure(value: float) -> str:
     """Write a figure with three digits, and M or k where it is large."""
@@ -54,7 +57,7 @@ def _table(workload: Workload, rows: dict[str, dict]) -> list[str]:
 
 
 def _goals(goals: list[dict]) -> list[str]:
-    lines = ["## Goals", "", "| workload | row | compared with | at least | reached | |", "|---|---|---|---:|---:|---|"]
+    lines = ["| workload | row | compared with | at least | reached | |", "|---|---|---|---:|---:|---|"]
     for goal in goals:
         what = find(goal["workload"]).title
         verdict = "met" if goal["met"] else "an aim" if goal.get("aim") else "**not met**"
@@ -68,11 +71,12 @@ def _goals(goals: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
-def markdown(results: dict) -> str:
-    """Write the whole page."""
+def markdown(results: dict, heading: str = "# Benchmark results") -> str:
+    """Write the whole page; below a heading of the second level, sections are of the third."""
+    level = heading.partition(" ")[0] + "#"
     setting = results["setting"]
     lines = [
-        "# Benchmark results",
+        heading,
         "",
         f"{setting['date']}, {setting['processor']} ({setting['cores']} cores), Linux {setting['kernel']}; {setting['pinning']}; "
         f"{setting['rounds']} rounds of about {setting['seconds']:g} s each, peers in turn within a round. "
@@ -86,21 +90,23 @@ def markdown(results: dict) -> str:
         "",
     ]
     if results["goals"]:
-        lines += _goals(results["goals"])
+        lines += [f"{level} Goals", "", *_goals(results["goals"])]
     for workload in WORKLOADS:
         rows = results["workloads"].get(workload.key)
         if rows and _sorted_titles(workload, rows):
             lines += [
-                f"## {workload.title}",
+                f"{level} {workload.title}",
+                "",
+                f"`Benchmarks/run.py --workloads {workload.key}`",
                 "",
                 f"![{workload.title}](charts/{workload.key}.svg)",
                 "",
                 *_table(workload, rows),
                 "",
             ]
-    lines += ["## Versions", "", "| row | version |", "|---|---|"]
+    lines += [f"{level} Versions", "", "| row | version |", "|---|---|"]
     lines += [f"| {title} | {version} |" for title, version in results["versions"].items()]
-    lines += ["", "## Absent or failed", ""]
+    lines += ["", f"{level} Absent or failed", ""]
     lines += [f"- {title}: {reason}" for title, reason in results["absent"].items()]
     lines += [
         f"- {failure['row']} in “{find(failure['workload']).title}”: {failure['reason']}"

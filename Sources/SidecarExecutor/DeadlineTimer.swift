@@ -30,8 +30,13 @@ package final class DeadlineTimer: Sendable {
 /// A timer of Dispatch's for each would cost two wake-ups of its manager's thread, even if it is cancelled in time, which
 /// is what nearly always becomes of a deadline. Here a wait that ends in time costs neither: the Dispatch timer is only
 /// ever set to an earlier time, and one that finds nothing due is set to the next.
+///
+/// Where there is none, it is set to a day that hardly comes: Dispatch has a descriptor for as long as a timer is set. So one
+/// stays open from the first deadline on, and does not come and go with what was cancelled long ago.
 private final class Deadlines: Sendable {
   static let shared = Deadlines()
+
+  private static let hardlyEver = DispatchTimeInterval.seconds(10 * 365 * 86_400)
 
   private struct State: ~Copyable {
     var timers = TimerQueue()
@@ -48,6 +53,7 @@ private final class Deadlines: Sendable {
     // others.
     source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sidecar.deadlines", qos: .userInteractive))
     source.setEventHandler { self.fire() }
+    source.schedule(deadline: .now() + Deadlines.hardlyEver)
     source.activate()
   }
 
@@ -78,7 +84,10 @@ private final class Deadlines: Sendable {
   /// Sets the Dispatch timer to the earliest deadline, unless it comes before that anyway. Under the lock, so that an
   /// earlier time is not overwritten by a later one.
   private func arm(_ state: inout State) {
-    guard let due = state.timers.nextDue() else { return }
+    guard let due = state.timers.nextDue() else {
+      if state.armed == nil { source.schedule(deadline: .now() + Deadlines.hardlyEver) }
+      return
+    }
     if let armed = state.armed, armed <= due { return }
     state.armed = due
     source.schedule(deadline: Deadline(due).dispatchTime, leeway: .milliseconds(1))
