@@ -36,10 +36,10 @@ extension Connection: ReadinessHandler {
     var last = TransferResult.wouldBlock
     for _ in 0..<Connection.readsPerTurn where !hasEnoughToDeliver {
       guard let socket, registration != nil else { break }
-      let room: Int
-      (last, room) = readOnce(from: socket)
-      // A read that did not fill the buffer emptied the socket.
-      guard last == .bytes(room) else { break }
+      last = readOnce(from: socket)
+      // A read that does not fill the buffer has emptied the socket. But while much was copied, more may have come, and
+      // falling asleep costs more than to look.
+      guard case .bytes(let count) = last, count >= Connection.muchInOneRead else { break }
     }
     deliver()
     switch last {
@@ -57,7 +57,7 @@ extension Connection: ReadinessHandler {
   /// Reads until the stream ends or nothing is left in the kernel. At most the socket's receive buffer.
   private func readToTheEnd() {
     while let socket, registration != nil {
-      let (result, _) = readOnce(from: socket)
+      let result = readOnce(from: socket)
       deliver()
       switch result {
       case .bytes: readingIsPaused = false
@@ -67,19 +67,19 @@ extension Connection: ReadinessHandler {
     }
   }
 
-  /// Reads once, and takes what came; returns how much would have found room.
+  /// Reads once, and takes what came.
   ///
   /// The rest of a large message is read straight to where it is put together, everything else into the loop's buffer.
-  private func readOnce(from socket: TCPSocket) -> (result: TransferResult, room: Int) {
+  private func readOnce(from socket: TCPSocket) -> TransferResult {
     let scratch = thread.loop.scratch
     if case .open = phase, let target = receiver.directReadTarget(minimum: scratch.count) {
       let result = socket.read(into: target)
       if case .bytes(let count) = result { receiveDirectly(count) }
-      return (result, target.count)
+      return result
     }
     let result = socket.read(into: scratch)
     if case .bytes(let count) = result { receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count])) }
-    return (result, scratch.count)
+    return result
   }
 
   /// Goes on reading, because a receiver has made room.

@@ -27,6 +27,8 @@ actor Connection {
   /// How many times the read buffer is filled before other connections have their turn: 768 KiB, a quarter of a
   /// millisecond.
   static let readsPerTurn = 12
+  /// A read of so many bytes is followed by another one at once.
+  static let muchInOneRead = 8 << 10
   /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
   /// than these fall out of the cache before they are received.
   static let deliveredAtOnce = (messages: 1024, bytes: 768 << 10)
