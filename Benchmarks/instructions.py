@@ -19,9 +19,9 @@ COUNTS = (100_000, 400_000)
 
 # path, arguments, instructions a message at most
 PATHS = [
-    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], 111),
-    ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], 380),
-    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], 620),
+    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], 70),
+    ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], 365),
+    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], 600),
 ]
 
 

@@ -17,16 +17,19 @@ struct Hose {
   /// On the sidecar's thread, where the bytes lie in the read buffer.
   private func handler(_ count: Int) async throws -> Run {
     let state = OnThread(Run())
-    let (finished, finish) = AsyncStream.makeStream(of: Void.self)
+    let (finished, continuation) = AsyncStream.makeStream(of: Void.self)
+    // A function and not the continuation itself, whose layout is only known while the program runs: a closure that captures
+    // that looks it up each time it is called.
+    let finish: @Sendable () -> Void = { continuation.finish() }
     let text: MessageHandler = { _, _, bytes in
       let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
       state.value.receive(text)
-      if state.value.messages == count { finish.finish() }
+      if state.value.messages == count { finish() }
     }
     let binary: MessageHandler = { _, _, bytes in
       let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
       state.value.receive(count: bytes.byteCount, marker: marker)
-      if state.value.messages == count { finish.finish() }
+      if state.value.messages == count { finish() }
     }
     let sidecar = try await WebSocketSidecar.connect(
       to: options.hose(count), configuration: options.configuration,

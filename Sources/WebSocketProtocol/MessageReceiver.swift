@@ -87,11 +87,18 @@ package struct MessageReceiver: ~Copyable {
     guard expectsWholeMessage else { return }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
+    let shortLimit = min(limit, 125)
     var position = UnsafeRawPointer(input.position)
     while end - position >= 2 {
       let header = UInt16(littleEndian: position.loadUnaligned(as: UInt16.self))
       var length = Int(header &>> 8)
       var payload = position + 2
+      // A short binary message first: there can be a hundred million of them a second, and each comparison counts.
+      if UInt8(truncatingIfNeeded: header) == 0x82, length <= shortLimit, length <= end - payload {
+        sink.receiveMessage(.binary, UnsafeRawBufferPointer(start: payload, count: length))
+        position = payload + length
+        continue
+      }
       if length > 125 {
         guard length == 126, end - position >= 4 else { break }
         length = Int(UInt16(bigEndian: position.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
