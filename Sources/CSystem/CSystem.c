@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static __thread void *current_executor = NULL;
 
@@ -74,4 +75,52 @@ void csystem_error_text(int error, char *buffer, size_t capacity) {
     strncpy(buffer, text, capacity - 1);
     buffer[capacity - 1] = '\0';
   }
+}
+
+struct csystem_alarm {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int is_woken;
+};
+
+struct csystem_alarm *csystem_alarm_create(void) {
+  struct csystem_alarm *alarm = malloc(sizeof *alarm);
+  if (alarm == NULL) abort();
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&alarm->lock, NULL);
+  pthread_cond_init(&alarm->changed, &attributes);
+  pthread_condattr_destroy(&attributes);
+  alarm->is_woken = 0;
+  return alarm;
+}
+
+void csystem_alarm_sleep(struct csystem_alarm *alarm, int64_t nanoseconds) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += nanoseconds / 1000000000;
+  until.tv_nsec += nanoseconds % 1000000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_nsec -= 1000000000;
+    until.tv_sec += 1;
+  }
+  pthread_mutex_lock(&alarm->lock);
+  int error = 0;
+  while (!alarm->is_woken && error == 0) {
+    if (nanoseconds < 0) {
+      error = pthread_cond_wait(&alarm->changed, &alarm->lock);
+    } else {
+      error = pthread_cond_timedwait(&alarm->changed, &alarm->lock, &until);
+    }
+  }
+  alarm->is_woken = 0;
+  pthread_mutex_unlock(&alarm->lock);
+}
+
+void csystem_alarm_wake(struct csystem_alarm *alarm) {
+  pthread_mutex_lock(&alarm->lock);
+  alarm->is_woken = 1;
+  pthread_cond_signal(&alarm->changed);
+  pthread_mutex_unlock(&alarm->lock);
 }

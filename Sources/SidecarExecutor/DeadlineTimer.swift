@@ -1,8 +1,9 @@
-internal import Dispatch
+internal import CSystem
+internal import Glibc
 
 /// Runs an action at a deadline, off every thread that user code could hold.
 ///
-/// The action must not block, nor run code of the application's: one worker serves all timers of the process, one after
+/// The action must not block, nor run code of the application's: one thread serves all timers of the process, one after
 /// the other. Cancelled, or dropped, a timer lets go of its action at once instead of keeping it until the deadline.
 @usableFromInline
 package final class DeadlineTimer: Sendable {
@@ -25,43 +26,46 @@ package final class DeadlineTimer: Sendable {
   }
 }
 
-/// The deadlines of the process, and the one Dispatch timer that comes at the earliest of them.
+/// The deadlines of the process, and the one thread that waits for the earliest of them.
 ///
-/// A timer of Dispatch's for each would cost two wake-ups of its manager's thread, even if it is cancelled in time, which
-/// is what nearly always becomes of a deadline. Here a wait that ends in time costs neither: the Dispatch timer is only
-/// ever set to an earlier time, and one that finds nothing due is set to the next.
-///
-/// Where there is none, it is set to a day that hardly comes: Dispatch has a descriptor for as long as a timer is set. So one
-/// stays open from the first deadline on, and does not come and go with what was cancelled long ago.
+/// Nearly all deadlines are cancelled, and cancelling costs nothing but the lock: the thread is woken only for a deadline
+/// that is earlier than what it sleeps for. Timers of Dispatch's would each wake its manager's thread twice, and bring
+/// workers and descriptors that come and go. This thread begins with the first deadline, and stays.
 private final class Deadlines: Sendable {
   static let shared = Deadlines()
 
-  private static let hardlyEver = DispatchTimeInterval.seconds(10 * 365 * 86_400)
-
   private struct State: ~Copyable {
     var timers = TimerQueue()
-    /// When the Dispatch timer comes, if it is set.
-    var armed: ContinuousClock.Instant?
+    /// The thread sleeps, or is about to, until `wakesAt`, or for ever.
+    var isAsleep = false
+    var wakesAt: ContinuousClock.Instant?
   }
 
   private let state = Locked(State())
-  // Safe to share: Dispatch's objects are.
-  private nonisolated(unsafe) let source: any DispatchSourceTimer
+  // Safe to share: it has a lock of its own.
+  private nonisolated(unsafe) let alarm = csystem_alarm_create()
 
   private init() {
-    // A queue of its own, in the highest class of service: its worker is there although tasks that block have taken all
-    // others.
-    source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "sidecar.deadlines", qos: .userInteractive))
-    source.setEventHandler { self.fire() }
-    source.schedule(deadline: .now() + Deadlines.hardlyEver)
-    source.activate()
+    let context = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    if csystem_thread_start(&thread, "sidecar-timers", deadlinesMain, context.toOpaque()) == 0 {
+      pthread_detach(thread)
+    } else {
+      // The process has too many threads. Dispatch may still have one.
+      context.release()
+      SpareWorker.run { self.serve() }
+    }
   }
 
   func schedule(at due: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> TimerID {
-    state.withLock { state in
-      defer { arm(&state) }
-      return state.timers.schedule(at: due, action)
+    let (timer, mustWake) = state.withLock { state in
+      let timer = state.timers.schedule(at: due, action)
+      guard state.isAsleep, state.wakesAt.map({ due < $0 }) ?? true else { return (timer, false) }
+      state.wakesAt = due
+      return (timer, true)
     }
+    if mustWake { csystem_alarm_wake(alarm) }
+    return timer
   }
 
   func cancel(_ timer: TimerID) {
@@ -70,26 +74,23 @@ private final class Deadlines: Sendable {
     _ = consume action
   }
 
-  private func fire() {
-    var due: [() -> Void] = []
-    state.withLock { state in
-      let now = ContinuousClock.now
-      while let action = state.timers.popDue(at: now) { due.append(action) }
-      state.armed = nil
-      arm(&state)
+  fileprivate func serve() {
+    while true {
+      var due: [() -> Void] = []
+      let next = state.withLock { state in
+        let now = ContinuousClock.now
+        while let action = state.timers.popDue(at: now) { due.append(action) }
+        state.isAsleep = due.isEmpty
+        state.wakesAt = state.timers.nextDue()
+        return Deadline(state.wakesAt)
+      }
+      for action in due { action() }
+      if due.isEmpty { csystem_alarm_sleep(alarm, next.remaining?.wholeNanoseconds ?? -1) }
     }
-    for action in due { action() }
   }
+}
 
-  /// Sets the Dispatch timer to the earliest deadline, unless it comes before that anyway. Under the lock, so that an
-  /// earlier time is not overwritten by a later one.
-  private func arm(_ state: inout State) {
-    guard let due = state.timers.nextDue() else {
-      if state.armed == nil { source.schedule(deadline: .now() + Deadlines.hardlyEver) }
-      return
-    }
-    if let armed = state.armed, armed <= due { return }
-    state.armed = due
-    source.schedule(deadline: Deadline(due).dispatchTime, leeway: .milliseconds(1))
-  }
+// At file scope: written as a closure in a context that is isolated to the main actor, it would trap on the new thread.
+private func deadlinesMain(_ context: UnsafeMutableRawPointer) {
+  Unmanaged<Deadlines>.fromOpaque(context).takeRetainedValue().serve()
 }

@@ -16,18 +16,18 @@ extension TestServer {
     /// Sends every message back as it came, text as text and binary as binary.
     ///
     /// Answers Pings and the client's Close. Reads no further while the client does not read what is sent back.
-    public static let echo = Behavior([.open, .continue(as: .echo)])
+    public static var echo: Behavior { Behavior([.open, .continue(as: .echo)]) }
 
     /// Reads everything and sends nothing but the answers to Pings and to the client's Close.
-    public static let discard = Behavior([.open, .continue(as: .discard)])
+    public static var discard: Behavior { Behavior([.open, .continue(as: .discard)]) }
 
     /// Opens the connection and reads, but sends nothing any more: no Pong, no Close, no end of the stream.
     ///
     /// The connection lives until the client resets it or the server stops.
-    public static let silent = Behavior([.open, .continue(as: .silent)])
+    public static var silent: Behavior { Behavior([.open, .continue(as: .silent)]) }
 
     /// Accepts the TCP connection and neither reads nor writes, ever: the opening handshake is not answered.
-    public static let acceptOnly = Behavior([.stall])
+    public static var acceptOnly: Behavior { Behavior([.stall]) }
 
     /// Answers each message with the messages that `answer` returns for it; Pings and Close as ``echo`` does.
     ///

@@ -49,3 +49,13 @@ struct csystem_event csystem_event_at(const struct epoll_event *_Nonnull events,
 
 /// The system's text for an errno value, written into `buffer`; never fails, always terminated.
 void csystem_error_text(int error, char *_Nonnull buffer, size_t capacity);
+/// A place where one thread sleeps until a time has passed or it is woken. Never freed.
+struct csystem_alarm;
+
+struct csystem_alarm *_Nonnull csystem_alarm_create(void);
+
+/// Sleeps until the alarm is woken, also if it was before the call; for `nanoseconds` at most, or for ever if negative. The
+/// time is that of CLOCK_MONOTONIC: setting the clock changes nothing.
+void csystem_alarm_sleep(struct csystem_alarm *_Nonnull alarm, int64_t nanoseconds);
+
+void csystem_alarm_wake(struct csystem_alarm *_Nonnull alarm);
