@@ -21,7 +21,7 @@ COUNTS = (100_000, 400_000)
 PATHS = [
     ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], 70),
     ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], 365),
-    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], 740),
+    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], 780),
 ]
 
 

@@ -49,8 +49,10 @@ extension Connection: ReadinessHandler {
     }
   }
 
+  /// Whether the turn is over. Control frames end it: they are acted on at once, and Pongs that nobody asked for do not
+  /// pile up.
   private var hasEnoughToDeliver: Bool {
-    inboxSink.messages.count >= Connection.deliveredAtOnce.messages
+    !inboxSink.control.isEmpty || inboxSink.messages.count >= Connection.deliveredAtOnce.messages
       || inboxSink.cost >= min(Connection.deliveredAtOnce.bytes, configuration.inboundCapacity)
   }
 

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import WebSocketProtocol
 
-/// What a read brought beside messages.
+/// What came beside messages.
 struct ControlEvents {
   /// The latest Ping: a Pong may answer it for all before it (RFC 6455 §5.5.3).
   var ping: WebSocketPayload?
@@ -9,6 +9,8 @@ struct ControlEvents {
   /// The peer's Close frame.
   var close: (code: CloseCode?, reason: String)?
   var violation: ProtocolViolation?
+
+  var isEmpty: Bool { ping == nil && pongs.isEmpty && close == nil && violation == nil }
 }
 
 /// A sink that collects control events, and takes only messages in its own way.
@@ -34,7 +36,7 @@ extension DeliverySink where Self: ~Copyable {
   }
 }
 
-/// Collects the messages of one read, so that they go into the inbox together.
+/// Collects the messages of one turn, so that they go into the inbox together.
 struct InboxSink: DeliverySink, ~Copyable {
   private var arena = PayloadArena()
   /// The messages, in their order.
