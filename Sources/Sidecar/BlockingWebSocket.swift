@@ -114,8 +114,10 @@ public final class BlockingWebSocket: Sendable {
 
   @usableFromInline
   func waitForNext(timeout: Duration?) throws(WebSocketError) -> WebSocketMessage? {
-    if let reception = inbox.next() { return try reception.get() }
-    try BlockingWebSocket.checkMayBlock()
+    if SidecarThread.isAnyCurrent {
+      if let reception = inbox.next() { return try reception.get() }
+      throw .blockedSidecarThread
+    }
     return try inbox.waitForNext(until: .after(timeout)).get()
   }
 

@@ -25,7 +25,7 @@ extension Connection {
       setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
       phase = .connecting(
         HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
-          self?.assumeIsolated { $0.connected(result) }
+          self?.onThread(result) { connection, result in connection.connected(result) }
         })
     }
   }

@@ -5,7 +5,7 @@ internal import WebSocketProtocol
 /// Reading and writing the socket.
 extension Connection: ReadinessHandler {
   nonisolated func descriptorIsReady(_ readiness: Readiness) {
-    assumeIsolated { $0.serve(readiness) }
+    onThread(readiness) { connection, readiness in connection.serve(readiness) }
   }
 
   private func serve(_ readiness: Readiness) {
@@ -128,6 +128,7 @@ extension Connection: ReadinessHandler {
   /// Hands over what was read since the last time.
   private func deliver() {
     deliverMessages()
+    if inboxSink.control.isEmpty { return }
     let control = inboxSink.control
     inboxSink.control = ControlEvents()
     act(on: control)

@@ -1,4 +1,5 @@
 internal import SidecarExecutor
+internal import Synchronization
 public import WebSocketProtocol
 
 /// Why no more messages will come.
@@ -40,8 +41,8 @@ final class Inbox: Sendable {
   private struct Back: ~Copyable {
     var messages = MessageQueue()
     var cost = 0
-    /// Receivers that found nothing, in the order they asked. Not empty only while no message waits.
-    var waiters: [Completion<Reception>] = []
+    /// Receivers that found nothing. Not empty only while no message waits.
+    var waiting = WaitingReceivers()
     var end: InboxEnd?
     var readingIsPaused = false
     var resumeReading: (@Sendable () -> Void)?
@@ -50,6 +51,7 @@ final class Inbox: Sendable {
   private let front = Locked(MessageQueue())
   private let back = Locked(Back())
   private let capacity: Int
+  private let nextWaitID = Atomic<UInt64>(0)
 
   /// Makes an empty inbox that pauses reading when `capacity` bytes wait.
   init(capacity: Int) {
@@ -68,7 +70,9 @@ final class Inbox: Sendable {
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
   func deliver(_ messages: inout MessageQueue, cost: Int) -> Bool {
-    var handedOver: [(Completion<Reception>, QueuedMessage)] = []
+    // Hardly ever more than one receiver waits, and an array for it would be an allocation a message.
+    var first: (WaitingReceiver, QueuedMessage)?
+    var others: [(WaitingReceiver, QueuedMessage)] = []
     let mustPause = back.withLock { back in
       guard back.end == nil else {
         messages = MessageQueue()
@@ -76,15 +80,17 @@ final class Inbox: Sendable {
       }
       back.cost += cost
       // What goes to a waiting receiver does not wait in the queue.
-      while !back.waiters.isEmpty, let message = messages.popFirst() {
+      while !back.waiting.isEmpty, let message = messages.popFirst(), let receiver = back.waiting.popFirst() {
         back.cost -= Inbox.cost(of: message)
-        handedOver.append((back.waiters.removeFirst(), message))
+        if first == nil { first = (receiver, message) } else { others.append((receiver, message)) }
       }
       back.messages.append(movingFrom: &messages)
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused
     }
-    for (waiter, message) in handedOver { waiter.complete(.message(message.message)) }
+    // Only now: a receiver that is woken finds the rest of the messages, and need not wait again.
+    if let (receiver, message) = first { receiver.receive(.message(message)) }
+    for (receiver, message) in others { receiver.receive(.message(message)) }
     return mustPause
   }
 
@@ -93,20 +99,20 @@ final class Inbox: Sendable {
   /// Says that no more messages come. The first end counts. With `discarding`, messages that nobody has taken are
   /// dropped, and the end is met at once; otherwise it is met behind them.
   func finish(_ end: InboxEnd, discarding: Bool) {
-    var waiters: [Completion<Reception>] = []
+    var receivers: [WaitingReceiver] = []
     var droppedFront = MessageQueue()
     var droppedBack = MessageQueue()
     front.withLock { front in
       back.withLock { back in
         if back.end == nil { back.end = end }
-        swap(&waiters, &back.waiters)
+        receivers = back.waiting.removeAll()
         guard discarding else { return }
         back.cost = 0
         swap(&droppedBack, &back.messages)
         swap(&droppedFront, &front)
       }
     }
-    for waiter in waiters { waiter.complete(.end(end)) }
+    for receiver in receivers { receiver.receive(.end(end)) }
   }
 
   /// Takes the next message if one is at the front, which is nearly always so where there are many.
@@ -117,57 +123,81 @@ final class Inbox: Sendable {
 
   /// Takes the next message or the end; nil if neither is there.
   func next() -> Reception? {
-    next(orWait: nil)
+    next { _ in nil }?.reception
   }
 
   /// Suspends for the next message or the end, at most until `deadline`.
   func next(until deadline: Deadline) async -> Reception {
     if let reception = next() { return reception }
-    let waiter = Completion<Reception>()
-    if let reception = next(orWait: waiter) { return reception }
-    switch await waiter.value(until: deadline) {
-    case .value(let reception): return reception
-    case .timedOut: return withdraw(waiter) ? .timedOut : await waiter.uncancellableValue()
-    case .cancelled: return withdraw(waiter) ? .cancelled : await waiter.uncancellableValue()
-    }
+    let id = newWaitID()
+    let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
+    defer { timer?.cancel() }
+    return await withTaskCancellationHandler {
+      await withUnsafeContinuation { continuation in
+        // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
+        let handover = next { back in
+          if Task.isCancelled { return .cancelled }
+          if deadline.hasPassed { return .timedOut }
+          back.waiting.append(.task(continuation), id: id)
+          return nil
+        }
+        if let handover { continuation.resume(returning: handover) }
+      }
+    } onCancel: {
+      giveUp(id, .cancelled)
+    }.reception
   }
 
   /// Blocks the calling thread for the next message or the end, at most until `deadline`.
   func waitForNext(until deadline: Deadline) -> Reception {
-    if let reception = next() { return reception }
-    let waiter = Completion<Reception>()
-    if let reception = next(orWait: waiter) { return reception }
-    if let reception = waiter.wait(until: deadline) { return reception }
-    if withdraw(waiter) { return .timedOut }
-    // Taken off the list by someone who is about to complete it.
-    return waiter.wait(until: .never) ?? .timedOut
+    let id = newWaitID()
+    var waiting: WaitingThread?
+    let handover = next { back in
+      let thread = back.waiting.idleThread ?? WaitingThread()
+      back.waiting.idleThread = nil
+      back.waiting.append(.thread(thread), id: id)
+      waiting = thread
+      return nil
+    }
+    if let handover { return handover.reception }
+    guard let waiting else { return .timedOut }
+    if !waiting.wait(until: deadline) {
+      giveUp(id, .timedOut)
+      // It is this thread itself that gives up, or somebody who is just giving it something.
+      _ = waiting.wait(until: .never)
+    }
+    let given = waiting.takeHandover()
+    back.withLock { $0.waiting.idleThread = waiting }
+    return given.reception
   }
 
-  /// Takes the next message or the end; without either, notes `waiter` to be told.
-  private func next(orWait waiter: Completion<Reception>?) -> Reception? {
+  private func newWaitID() -> UInt64 {
+    nextWaitID.wrappingAdd(1, ordering: .relaxed).newValue
+  }
+
+  /// Ends the wait of one receiver, unless it is, or was, given something.
+  private func giveUp(_ id: UInt64, _ handover: Handover) {
+    back.withLock { $0.waiting.remove(id) }?.receive(handover)
+  }
+
+  /// Takes the next message or the end; without either, does what `orElse` says about the back.
+  private func next(orElse: (inout Back) -> Handover?) -> Handover? {
     var resumeReading: (@Sendable () -> Void)?
-    var end: InboxEnd?
-    let message = front.withLock { front in
-      if front.isEmpty { end = refill(&front, orWait: waiter, &resumeReading) }
-      return end == nil ? front.popFirst() : nil
+    let handover: Handover? = front.withLock { front in
+      if front.isEmpty, let other = refill(&front, orElse: orElse, &resumeReading) { return other }
+      return front.popFirst().map { .message($0) }
     }
     resumeReading?()
-    if let end { return .end(end) }
-    return message.map { .message($0.message) }
+    return handover
   }
 
-  /// Moves the back over to the empty front.
+  /// Moves the back over to the empty front; or returns what there is in place of a message.
   private func refill(
-    _ front: inout MessageQueue, orWait waiter: Completion<Reception>?,
-    _ resumeReading: inout (@Sendable () -> Void)?
-  ) -> InboxEnd? {
+    _ front: inout MessageQueue, orElse: (inout Back) -> Handover?, _ resumeReading: inout (@Sendable () -> Void)?
+  ) -> Handover? {
     front.shrink()
     return back.withLock { back in
-      guard !back.messages.isEmpty else {
-        if let end = back.end { return end }
-        if let waiter { back.waiters.append(waiter) }
-        return nil
-      }
+      guard !back.messages.isEmpty else { return back.end.map { .end($0) } ?? orElse(&back) }
       swap(&front, &back.messages)
       back.cost = 0
       if back.readingIsPaused {
@@ -185,14 +215,5 @@ final class Inbox: Sendable {
   var unreadCount: Int { front.withLock { front in front.count + back.withLock { $0.messages.count } } }
 
   /// Whether a receiver is waiting.
-  var hasWaiters: Bool { back.withLock { !$0.waiters.isEmpty } }
-
-  /// Takes a waiter back; false if it has been, or is just being, given something.
-  private func withdraw(_ waiter: Completion<Reception>) -> Bool {
-    back.withLock { back in
-      guard let index = back.waiters.firstIndex(where: { $0 === waiter }) else { return false }
-      back.waiters.remove(at: index)
-      return true
-    }
-  }
+  var hasWaiters: Bool { back.withLock { !$0.waiting.isEmpty } }
 }

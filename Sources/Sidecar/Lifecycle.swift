@@ -35,7 +35,7 @@ internal import SidecarExecutor
 
 /// Decides what each event means for a sidecar's life; carries nothing out.
 struct Lifecycle: Sendable {
-  typealias Instant = ContinuousClock.Instant
+  typealias Instant = MonotonicInstant
 
   enum State: Hashable, Sendable { case running, draining, cancelling, joining, ended }
 

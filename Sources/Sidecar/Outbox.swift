@@ -58,7 +58,7 @@ final class Outbox: Sendable {
     /// not read is owed one Pong and not one for each (RFC 6455 §5.5.3).
     var pong: WebSocketPayload?
     var maskKeys = MaskKeySource()
-    var lastTurn = ContinuousClock.now
+    var lastTurn = MonotonicInstant.now
     /// Makes the sidecar thread call `takeTurn` soon.
     var requestFlush: (@Sendable () -> Void)?
   }
@@ -162,7 +162,7 @@ final class Outbox: Sendable {
   /// Whether a message that found the queue empty should be written by its sender.
   private func isLone(_ state: inout State) -> Bool {
     if hasHeardPeer.exchange(false, ordering: .relaxed) { return true }
-    let now = ContinuousClock.now
+    let now = MonotonicInstant.now
     defer { state.lastTurn = now }
     return state.lastTurn.duration(to: now) > Outbox.burstGap
   }

@@ -19,7 +19,7 @@ final class Pings: Sendable {
 
   private struct Pending {
     let payload: WebSocketPayload
-    let sent: ContinuousClock.Instant
+    let sent: MonotonicInstant
     let answer: Answer
   }
 
@@ -54,7 +54,7 @@ final class Pings: Sendable {
       defer { state.pending.removeFirst(index + 1) }
       return state.pending[...index]
     }
-    let now = ContinuousClock.now
+    let now = MonotonicInstant.now
     for ping in answered { ping.answer.complete(.success(ping.sent.duration(to: now))) }
   }
 

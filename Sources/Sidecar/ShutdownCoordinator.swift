@@ -92,7 +92,7 @@ final class ShutdownCoordinator: Sendable {
     }
   }
 
-  func wake(at instant: ContinuousClock.Instant, _ decision: Int) {
+  func wake(at instant: MonotonicInstant, _ decision: Int) {
     let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
     let obsolete = state.withLock { state in
       // Several threads carry out what they were told, and this one may be late. The end may have been announced: nobody
@@ -110,7 +110,7 @@ final class ShutdownCoordinator: Sendable {
     connection.places.raiseFlag(keepingUnread: state.withLock { $0.keepsUnread })
   }
 
-  private func close(_ deadline: ContinuousClock.Instant) {
+  private func close(_ deadline: MonotonicInstant) {
     let payload = state.withLock { $0.payload }
     connection.post { $0.close(payload, deadline: Deadline(deadline), discarding: true) }
   }

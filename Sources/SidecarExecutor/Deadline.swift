@@ -7,9 +7,9 @@ public import Dispatch
 @usableFromInline
 package struct Deadline: Sendable, Hashable {
   /// The instant, or nil for a wait without an end of its own.
-  package let instant: ContinuousClock.Instant?
+  package let instant: MonotonicInstant?
 
-  package init(_ instant: ContinuousClock.Instant?) {
+  package init(_ instant: MonotonicInstant?) {
     self.instant = instant
   }
 
@@ -19,17 +19,17 @@ package struct Deadline: Sendable, Hashable {
   /// The deadline `duration` from now; a duration of zero or less is a deadline that has passed, nil is ``never``.
   package static func after(_ duration: Duration?) -> Deadline {
     guard let duration else { return .never }
-    return Deadline(ContinuousClock.now.advanced(by: max(.zero, duration)))
+    return Deadline(MonotonicInstant.now.advanced(by: max(.zero, duration)))
   }
 
   /// What is left, never negative; nil without an end.
   package var remaining: Duration? {
-    instant.map { max(.zero, ContinuousClock.now.duration(to: $0)) }
+    instant.map { max(.zero, MonotonicInstant.now.duration(to: $0)) }
   }
 
   @usableFromInline package var hasPassed: Bool {
     guard let instant else { return false }
-    return instant <= ContinuousClock.now
+    return instant <= MonotonicInstant.now
   }
 
   /// The earlier of the two.
@@ -54,8 +54,10 @@ extension Duration {
     let (seconds, attoseconds) = components
     let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     if overflow { return seconds < 0 ? .min : .max }
-    let (sum, sumOverflow) = whole.addingReportingOverflow((attoseconds + 999_999_999) / 1_000_000_000)
-    return sumOverflow ? .max : sum
+    // A quotient of integers is rounded towards zero, which is up only for what is negative.
+    let part = (attoseconds > 0 ? attoseconds + 999_999_999 : attoseconds) / 1_000_000_000
+    let (sum, sumOverflow) = whole.addingReportingOverflow(part)
+    return sumOverflow ? (seconds < 0 ? .min : .max) : sum
   }
 
   /// Milliseconds rounded up and clamped to what a poll accepts.

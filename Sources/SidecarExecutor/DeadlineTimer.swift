@@ -38,7 +38,7 @@ private final class Deadlines: Sendable {
     var timers = TimerQueue()
     /// The thread sleeps, or is about to, until `wakesAt`, or for ever.
     var isAsleep = false
-    var wakesAt: ContinuousClock.Instant?
+    var wakesAt: MonotonicInstant?
   }
 
   private let state = Locked(State())
@@ -57,7 +57,7 @@ private final class Deadlines: Sendable {
     }
   }
 
-  func schedule(at due: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> TimerID {
+  func schedule(at due: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> TimerID {
     let (timer, mustWake) = state.withLock { state in
       let timer = state.timers.schedule(at: due, action)
       guard state.isAsleep, state.wakesAt.map({ due < $0 }) ?? true else { return (timer, false) }
@@ -78,7 +78,7 @@ private final class Deadlines: Sendable {
     while true {
       var due: [() -> Void] = []
       let next = state.withLock { state in
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         while let action = state.timers.popDue(at: now) { due.append(action) }
         state.isAsleep = due.isEmpty
         state.wakesAt = state.timers.nextDue()

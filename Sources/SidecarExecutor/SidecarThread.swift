@@ -97,6 +97,19 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Whether the calling thread is any sidecar's thread, on which nothing may block.
   package static var isAnyCurrent: Bool { csystem_current_executor() != nil }
 
+  /// Runs `body` isolated to `actor`, which is pinned to this thread; stops the program if the calling code is not on it.
+  ///
+  /// Does what `assumeIsolated` does. That one asks the runtime, which finds its way to ``checkIsolated()`` in a thousand
+  /// instructions; and with an `argument` of its own, `body` need not capture anything.
+  @inlinable @inline(__always)
+  package func isolated<Pinned: Actor, Argument, Result>(
+    to actor: Pinned, _ argument: Argument, _ body: @escaping (isolated Pinned, Argument) -> Result
+  ) -> Result {
+    checkIsolated()
+    // Isolation is a matter of the type only: the function takes its actor like any other argument.
+    return unsafeBitCast(body, to: ((Pinned, Argument) -> Result).self)(actor, argument)
+  }
+
   // MARK: Posting
 
   /// Runs `closure` on the thread, after everything that was enqueued or posted before it.

@@ -9,7 +9,7 @@ package struct TimerID: Hashable, Sendable {
 /// on) and leaves a dead entry in the heap, which is dropped when it reaches the top, or all together when more than
 /// half of the entries are dead. The time is passed in; there is no clock here.
 package struct TimerQueue {
-  package typealias Instant = ContinuousClock.Instant
+  package typealias Instant = MonotonicInstant
 
   private struct Entry {
     let due: Instant

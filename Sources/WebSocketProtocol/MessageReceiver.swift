@@ -74,7 +74,7 @@ package struct MessageReceiver: ~Copyable {
     if bytes.count <= openPayload.room, openPayload.take(bytes, from: start) { return }
     var input = ReadCursor(bytes, from: start)
     receiveWholeMessages(&input, into: &sink)
-    while let event = nextEvent(&input) {
+    while input.count > 0, let event = nextEvent(&input) {
       event.report(to: &sink)
       receiveWholeMessages(&input, into: &sink)
     }

@@ -172,7 +172,7 @@ private actor Pinned {
     let past = Deadline(.now)
     @Sendable func again() {
       // Gives up by itself, so that a failure does not hold the thread for good.
-      if ran.current == nil, ContinuousClock.now - (past.instant ?? .now) < patience / 2 {
+      if ran.current == nil, (past.instant ?? .now).duration(to: .now) < patience / 2 {
         thread.loop.schedule(at: past) { again() }
       }
     }

@@ -4,7 +4,7 @@ import Testing
 
 /// The table at the top of Lifecycle.swift, row by row.
 @Suite struct `The lifecycle` {
-  let start = ContinuousClock.now
+  let start = MonotonicInstant.now
 
   func requested(bound: Duration = .seconds(4), hasTasks: Bool = false, ownsThread: Bool = true) -> Lifecycle {
     var life = Lifecycle(ownsThread: ownsThread)

@@ -1,0 +1,39 @@
+import SidecarExecutor
+import Testing
+
+@Suite struct `Monotonic instants` {
+  let start = MonotonicInstant.now
+
+  @Test func `what is added can be taken away again, to the nanosecond`() {
+    for duration in [
+      Duration.zero, .nanoseconds(1), .milliseconds(100), .seconds(3), .seconds(86_400) + .nanoseconds(7),
+    ] {
+      #expect(start + duration - duration == start)
+      #expect(start.duration(to: start + duration) == duration)
+      #expect((start + duration).duration(to: start) == .zero - duration)
+    }
+  }
+
+  @Test func `a fraction of a nanosecond is rounded up, so that no wait ends before its time`() {
+    let fraction = Duration(secondsComponent: 0, attosecondsComponent: 1)
+    #expect(start + fraction == start + .nanoseconds(1))
+    #expect(start - fraction == start)
+    #expect((Duration.seconds(-1) - .nanoseconds(5)).wholeNanoseconds == -1_000_000_005)
+  }
+
+  @Test func `centuries end at the last instant there is, and not in an overflow`() {
+    let (last, first) = (MonotonicInstant(nanoseconds: .max), MonotonicInstant(nanoseconds: .min))
+    #expect(start + .seconds(Int64.max) == last)
+    #expect(last + .seconds(1) == last)
+    #expect(first - .seconds(1) == first)
+    #expect(first.duration(to: last) == .nanoseconds(Int64.max))
+    #expect(last.duration(to: first) == .nanoseconds(Int64.min))
+  }
+
+  @Test func `time goes on, and no faster than other clocks say`() {
+    let (other, begin) = (ContinuousClock.now, MonotonicInstant.now)
+    let elapsed = begin.duration(to: .now)
+    #expect(elapsed >= .zero)
+    #expect(elapsed <= ContinuousClock.now - other)
+  }
+}
