@@ -34,14 +34,17 @@ extension Connection: ReadinessHandler {
   /// is woken once a turn and not once a read.
   private func readAvailable() {
     var last = TransferResult.wouldBlock
+    var hasReadMuch = false
     for _ in 0..<Connection.readsPerTurn where !hasEnoughToDeliver {
       guard let socket, registration != nil else { break }
       last = readOnce(from: socket)
       // A read that does not fill the buffer has emptied the socket. But while much was copied, more may have come, and
       // falling asleep costs more than to look.
       guard case .bytes(let count) = last, count >= Connection.muchInOneRead else { break }
+      hasReadMuch = true
     }
     deliver()
+    if hasReadMuch, !readingIsPaused { thread.loop.expectMore() }
     switch last {
     case .bytes, .wouldBlock: break
     case .endOfStream: streamEnded(error: nil)

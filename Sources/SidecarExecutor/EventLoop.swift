@@ -41,6 +41,7 @@ package final class EventLoop {
   @exclusivity(unchecked) private var slots: [Slot] = []
   @exclusivity(unchecked) private var freeSlots: [UInt32] = []
   @exclusivity(unchecked) private var batch: [Job] = []
+  @exclusivity(unchecked) private var eagerness = Eagerness()
   private var endObservers: [EndObserver: () -> Void] = [:]
   private var nextEndObserver: UInt64 = 0
   @exclusivity(unchecked) private var scratchStorage: UnsafeMutableRawBufferPointer?
@@ -140,6 +141,12 @@ package final class EventLoop {
     return storage
   }
 
+  /// Takes note that a descriptor brought much at once, so that there is likely to be more soon: see ``Eagerness``.
+  package func expectMore() {
+    assertOnThread()
+    eagerness.expectMore()
+  }
+
   // MARK: What it holds
 
   /// How many descriptors, timers and observers of the end are registered. What has ended must have taken back its own.
@@ -163,10 +170,15 @@ package final class EventLoop {
   /// One round; returns false when the loop is to stop.
   private func turn() -> Bool {
     let timeout: Int32
-    switch jobs.park() {
-    case .stop: return false
-    case .jobs: timeout = 0
-    case .none: timeout = millisecondsToNextTimer()
+    if eagerness.takeTurn() {
+      sched_yield()
+      timeout = 0
+    } else {
+      switch jobs.park() {
+      case .stop: return false
+      case .jobs: timeout = 0
+      case .none: timeout = millisecondsToNextTimer()
+      }
     }
     // Without descriptors, there is only the sleep to poll for.
     if timeout != 0 || slots.count != freeSlots.count { serveDescriptors(timeout: timeout) }
@@ -182,6 +194,7 @@ package final class EventLoop {
 
   private func serveDescriptors(timeout: Int32) {
     let count = poller?.wait(milliseconds: timeout) ?? 0
+    if count > 0 { eagerness.found() }
     for index in 0..<count {
       guard let event = poller?.event(index) else { return }
       if event.token == EventLoop.wakeToken {

@@ -3,7 +3,7 @@ internal import CZlib
 /// Decompresses messages (RFC 7692 §7.2.2), piece by piece and never beyond a limit.
 ///
 /// Costs no memory before the first compressed message; then about 7 KiB and the sender's window, which is 39 KiB with the
-/// largest one. Without context takeover the memory is given back after each message.
+/// largest one. Without context takeover that memory is of no use between two messages: see ``releaseSpareMemory()``.
 struct Inflater: ~Copyable {
   private let windowBits: Int
   private let keepsContext: Bool
@@ -12,8 +12,23 @@ struct Inflater: ~Copyable {
   /// Whether the message has no bytes so far.
   private var isEmpty = true
 
-  /// Whether the compressed data has ended by a block that says it is the last, and nothing came after it.
-  private var isAtFinalBlock = false
+  /// Whether zlib has met the end of a block that says it is the last.
+  private var isBehindFinalBlock = false
+
+  /// Whether that was where the sender's data ended too.
+  private var endsWithFinalBlock = false
+
+  /// Whether the tail has been put back.
+  private var hasTail = false
+
+  /// Whether the next message begins with an empty window.
+  private var mustReset = false
+
+  /// RFC 7692 §7.2.2: what the sender removed from the end of each message, the end of an empty block.
+  private static let tail = UInt32(bigEndian: 0x0000_FFFF)
+
+  /// How many bytes of it there are.
+  static let tailSize = 4
 
   /// What one step makes room for at least, and at most before it is known how well the message was compressed.
   private static let roomRange = 512...(16 * 1024)
@@ -37,18 +52,84 @@ struct Inflater: ~Copyable {
   mutating func inflate(
     _ input: UnsafeRawBufferPointer, into storage: inout MessageStorage, limit: Int
   ) throws(ProtocolViolation) {
-    guard let source = input.baseAddress, !input.isEmpty else { return }
+    guard !input.isEmpty else { return }
     isEmpty = false
-    let stream = stream ?? makeStream()
-    stream.pointee.next_in = UnsafeMutablePointer(mutating: source.assumingMemoryBound(to: UInt8.self))
+    try inflate(input, tailSize: 0, into: &storage, limit: limit)
+  }
+
+  /// Takes the last piece of a message, and the tail with it. The tail takes the place of the ``tailSize`` bytes behind
+  /// `input`, which can be written to and are put back: asking zlib twice costs as much as a short message.
+  mutating func inflateLast(
+    _ input: UnsafeRawBufferPointer, into storage: inout MessageStorage, limit: Int
+  ) throws(ProtocolViolation) {
+    guard let start = input.baseAddress, !input.isEmpty else { return }
+    isEmpty = false
+    let next = UnsafeMutableRawPointer(mutating: start + input.count)
+    let replaced = next.loadUnaligned(as: UInt32.self)
+    next.storeBytes(of: Self.tail, as: UInt32.self)
+    defer { next.storeBytes(of: replaced, as: UInt32.self) }
+    hasTail = true
+    let all = UnsafeRawBufferPointer(start: start, count: input.count + Self.tailSize)
+    try inflate(all, tailSize: Self.tailSize, into: &storage, limit: limit)
+  }
+
+  /// Ends a message: puts back what the sender left out, and checks that the data ends there.
+  mutating func finish(into storage: inout MessageStorage, limit: Int) throws(ProtocolViolation) {
+    // An empty message is one byte (§7.2.3.6), but no byte at all can mean nothing else.
+    if isEmpty { return }
+    if !hasTail, !endsWithFinalBlock {
+      try withUnsafeBytes(of: Self.tail) { tail throws(ProtocolViolation) in
+        try inflate(tail, tailSize: Self.tailSize, into: &storage, limit: limit)
+      }
+    }
+    // zlib.h, `inflate`: 128 for the end of a block, and the number of bits not used yet.
+    if !endsWithFinalBlock, storage.count <= limit, let stream, stream.pointee.data_type & 0b1011_1111 != 128 {
+      throw ProtocolViolation(.corruptCompressedData("it ends inside a block"))
+    }
+    isEmpty = true
+    hasTail = false
+    mustReset = !keepsContext
+  }
+
+  /// Whether there is memory that the next message needs no more than the first did.
+  var hasSpareMemory: Bool { mustReset && stream != nil }
+
+  /// Gives that memory back. Worth it when no message is on its way: what it takes to get it again is half of what a short
+  /// message takes.
+  mutating func releaseSpareMemory() {
+    if hasSpareMemory { release() }
+  }
+
+  /// Gives all memory back, and begins with an empty window if there is another message.
+  mutating func release() {
+    Self.free(stream)
+    stream = nil
+    mustReset = false
+    isBehindFinalBlock = false
+    endsWithFinalBlock = false
+  }
+
+  /// Takes `input`, whose last `tailSize` bytes are the tail.
+  private mutating func inflate(
+    _ input: UnsafeRawBufferPointer, tailSize: Int, into storage: inout MessageStorage, limit: Int
+  ) throws(ProtocolViolation) {
+    let stream = preparedStream()
+    stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
     // A frame's payload is counted in 32 bits by the limits, and so is a piece of it.
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count)
     var room = min(max(input.count * 3, Self.roomRange.lowerBound), Self.roomRange.upperBound)
     repeat {
       try step(stream, room: room, into: &storage, limit: limit)
       room = Self.roomRange.upperBound
-      // With room left over, zlib has nothing more to say about its input.
-    } while storage.count <= limit && (stream.pointee.avail_in > 0 || stream.pointee.avail_out == 0)
+    } while storage.count <= limit && !isThrough(stream, tailSize: tailSize)
+    endsWithFinalBlock = isBehindFinalBlock && stream.pointee.avail_in == tailSize
+  }
+
+  private func isThrough(_ stream: UnsafeMutablePointer<z_stream>, tailSize: Int) -> Bool {
+    // A final block that ends with the data needs no tail; one that ends inside of it was cut.
+    if isBehindFinalBlock, stream.pointee.avail_in <= tailSize { return true }
+    // With room left over, zlib has nothing more to say about its input.
+    return stream.pointee.avail_in == 0 && stream.pointee.avail_out > 0
   }
 
   private mutating func step(
@@ -60,16 +141,16 @@ struct Inflater: ~Copyable {
     let output = UnsafeMutableRawBufferPointer(rebasing: target)
     stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_out = UInt32(truncatingIfNeeded: output.count)
-    if isAtFinalBlock, stream.pointee.avail_in > 0 {
+    if isBehindFinalBlock {
       // §7.2.3.5: behind a final block other blocks may follow, which may refer to what was before them.
       inflateResetKeep(stream)
-      isAtFinalBlock = false
+      isBehindFinalBlock = false
     }
     let result = CZlib.inflate(stream, Z_SYNC_FLUSH)
     storage.commit(output.count - Int(stream.pointee.avail_out))
     switch result {
     case Z_STREAM_END:
-      isAtFinalBlock = true
+      isBehindFinalBlock = true
     case Z_OK, Z_BUF_ERROR:
       break
     default:
@@ -80,30 +161,15 @@ struct Inflater: ~Copyable {
     }
   }
 
-  /// Ends a message: puts back what the sender left out, and checks that the data ends there.
-  mutating func finish(into storage: inout MessageStorage, limit: Int) throws(ProtocolViolation) {
-    // An empty message is one byte (§7.2.3.6), but no byte at all can mean nothing else.
-    if isEmpty { return }
-    if !isAtFinalBlock {
-      // §7.2.2: the sender removed these four bytes, the end of an empty block.
-      let tail: (UInt8, UInt8, UInt8, UInt8) = (0x00, 0x00, 0xFF, 0xFF)
-      try withUnsafeBytes(of: tail) { tail throws(ProtocolViolation) in
-        try inflate(tail, into: &storage, limit: limit)
-      }
-      // zlib.h, `inflate`: 128 for the end of a block, and the number of bits not used yet.
-      if storage.count <= limit, let stream, stream.pointee.data_type & 0b1011_1111 != 128 {
-        throw ProtocolViolation(.corruptCompressedData("it ends inside a block"))
-      }
+  private mutating func preparedStream() -> UnsafeMutablePointer<z_stream> {
+    guard let stream else { return makeStream() }
+    if mustReset {
+      inflateReset(stream)
+      mustReset = false
+      isBehindFinalBlock = false
+      endsWithFinalBlock = false
     }
-    isEmpty = true
-    if !keepsContext { release() }
-  }
-
-  /// Gives the memory back, and begins with an empty window if there is another message.
-  mutating func release() {
-    Self.free(stream)
-    stream = nil
-    isAtFinalBlock = false
+    return stream
   }
 
   private mutating func makeStream() -> UnsafeMutablePointer<z_stream> {

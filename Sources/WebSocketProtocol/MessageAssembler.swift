@@ -65,11 +65,19 @@ struct MessageAssembler: ~Copyable {
 
   /// Takes a piece of the current frame's payload, unmasked.
   ///
-  /// `expected` is how many bytes the message still has, this piece included, if the current frame is its last one.
-  mutating func append(_ bytes: UnsafeRawBufferPointer, expected: Int?) throws(ProtocolViolation) {
+  /// `expected` is how many bytes the message still has, this piece included, if the current frame is its last one;
+  /// `writableBehind` is how many bytes behind the piece can be written to, if they are put back.
+  mutating func append(
+    _ bytes: UnsafeRawBufferPointer, expected: Int?, writableBehind: Int
+  ) throws(ProtocolViolation) {
     guard !isCompressed else {
+      let isLast = expected == bytes.count && writableBehind >= Inflater.tailSize
       try decompress { inflater, storage, limit throws(ProtocolViolation) in
-        try inflater?.inflate(bytes, into: &storage, limit: limit)
+        if isLast {
+          try inflater?.inflateLast(bytes, into: &storage, limit: limit)
+        } else {
+          try inflater?.inflate(bytes, into: &storage, limit: limit)
+        }
       }
       return
     }
@@ -123,6 +131,16 @@ struct MessageAssembler: ~Copyable {
   mutating func finishWhole(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message? {
     try validate(bytes)
     return try endMessage().map { .lent($0, bytes) }
+  }
+
+  /// Whether there is memory that is of no use until the next message.
+  var hasSpareMemory: Bool {
+    mutating get { !isInsideMessage && inflater?.hasSpareMemory == true }
+  }
+
+  /// Gives that memory back.
+  mutating func releaseSpareMemory() {
+    inflater?.releaseSpareMemory()
   }
 
   /// Forgets the message and frees all memory.

@@ -39,6 +39,9 @@ package struct MessageReceiver: ~Copyable {
   /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
   @usableFromInline private(set) var expectsWholeMessage: Bool
 
+  /// Whether there is memory that is of no use until the next message. It may come in the same read.
+  @usableFromInline private(set) var hasSpareMemory = false
+
   /// The fast path for payload that comes in small pieces; open only in the middle of a data frame.
   @usableFromInline var openPayload = OpenPayload()
 
@@ -78,6 +81,7 @@ package struct MessageReceiver: ~Copyable {
       event.report(to: &sink)
       receiveWholeMessages(&input, into: &sink)
     }
+    if hasSpareMemory { releaseSpareMemory() }
   }
 
   /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
@@ -129,7 +133,10 @@ package struct MessageReceiver: ~Copyable {
       expectsWholeMessage = false
       return nil
     }
-    defer { expectsWholeMessage = parser.role == .client && isBetweenMessages }
+    defer {
+      expectsWholeMessage = parser.role == .client && isBetweenMessages
+      hasSpareMemory = assembler.hasSpareMemory
+    }
     do throws(ProtocolViolation) {
       while try beginFrame(&input) {
         if let event = try receivePayload(&input) { return event }
@@ -140,6 +147,12 @@ package struct MessageReceiver: ~Copyable {
       discard()
       return .violation(error)
     }
+  }
+
+  @usableFromInline
+  mutating func releaseSpareMemory() {
+    assembler.releaseSpareMemory()
+    hasSpareMemory = false
   }
 
   /// Reads the next header, unless there is one already; returns whether a payload comes next.
@@ -215,7 +228,8 @@ package struct MessageReceiver: ~Copyable {
       phase = .frameHeader
       return try assembler.finishWhole(piece).map(Self.event)
     }
-    try assembler.append(piece, expected: frame.header.fin ? frame.remaining + piece.count : nil)
+    try assembler.append(
+      piece, expected: frame.header.fin ? frame.remaining + piece.count : nil, writableBehind: input.count)
     return try continueMessage(frame)
   }
 

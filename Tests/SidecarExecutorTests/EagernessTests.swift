@@ -1,0 +1,57 @@
+import Testing
+
+@testable import SidecarExecutor
+
+@Suite struct `A loop that has read much` {
+  /// Looks until the loop would sleep; returns how often.
+  func look(_ eagerness: inout Eagerness, findingAt turn: Int? = nil) -> Int {
+    var turns = 0
+    while eagerness.takeTurn() {
+      if turns == turn { eagerness.found() }
+      turns += 1
+    }
+    return turns
+  }
+
+  @Test func `a loop that has read nothing sleeps at once`() {
+    var eagerness = Eagerness()
+    #expect(look(&eagerness) == 0)
+  }
+
+  @Test func `after much was read the loop looks for a moment, and then sleeps`() {
+    var eagerness = Eagerness()
+    eagerness.expectMore()
+    #expect(look(&eagerness) == Eagerness.turnsPerLook)
+    #expect(look(&eagerness) == 0)
+  }
+
+  @Test func `what is read while the loop looks makes it look as long again`() {
+    var eagerness = Eagerness()
+    eagerness.expectMore()
+    for _ in 1..<Eagerness.turnsPerLook { _ = eagerness.takeTurn() }
+    eagerness.expectMore()
+    #expect(look(&eagerness) == Eagerness.turnsPerLook)
+  }
+
+  @Test func `looking in vain is hardly tried any more`() {
+    var eagerness = Eagerness()
+    for _ in 0..<Eagerness.toleratedMisses {
+      eagerness.expectMore()
+      #expect(look(&eagerness) > 0)
+    }
+    var looked = 0
+    for _ in 0..<(10 * Eagerness.occasionsPerLook) {
+      eagerness.expectMore()
+      if look(&eagerness) > 0 { looked += 1 }
+    }
+    #expect((1...10).contains(looked))
+  }
+
+  @Test func `finding something makes it worth while again`() {
+    var eagerness = Eagerness()
+    for round in 0..<100 {
+      eagerness.expectMore()
+      #expect(look(&eagerness, findingAt: 10) == Eagerness.turnsPerLook, "round \(round)")
+    }
+  }
+}
