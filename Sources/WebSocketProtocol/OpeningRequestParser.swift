@@ -50,12 +50,14 @@ struct RequestLine: HTTPStartLine {
   let target: String
   let version: String
 
-  init(_ line: String) throws(HandshakeViolation) {
-    let parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, parts[0].isHTTPToken, !parts[1].isEmpty, parts[2].hasPrefix("HTTP/") else {
-      throw .malformedStartLine(line)
-    }
-    (method, target, version) = (parts[0], parts[1], parts[2])
+  init(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    let space = UInt8(ascii: " ")
+    guard let (method, rest) = line.cut(at: space), let (target, version) = rest.cut(at: space),
+      method.isHTTPToken, !target.isEmpty, version.hasPrefix("HTTP/"), version.firstOffset(of: space) == nil
+    else { throw .malformedStartLine(String(decoding: line, as: UTF8.self)) }
+    self.method = String(decoding: method, as: UTF8.self)
+    self.target = String(decoding: target, as: UTF8.self)
+    self.version = String(decoding: version, as: UTF8.self)
   }
 }
 
