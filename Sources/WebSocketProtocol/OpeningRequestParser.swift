@@ -90,8 +90,9 @@ package struct OpeningAnswer: Sendable, Hashable {
 
   /// The answer on the wire, as it is: a test server may want to send what is wrong.
   package var bytes: [UInt8] {
-    var text = "HTTP/1.1 \(status) \(reason)\r\n"
-    for field in headers.fields { text += "\(field.name): \(field.value)\r\n" }
-    return Array("\(text)\r\n".utf8) + body
+    var bytes = Array("HTTP/1.1 \(status) \(reason)\r\n".utf8)
+    for field in headers.fields { bytes.appendHeaderLine(field.name, field.value) }
+    bytes.append(utf8: "\r\n")
+    return bytes + body
   }
 }
