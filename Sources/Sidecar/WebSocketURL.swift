@@ -29,7 +29,9 @@ struct WebSocketURL: Sendable, Hashable {
       throw invalid("the port is not from 1 to 65535")
     }
     self.port = port
-    let path = components.percentEncodedPath.isEmpty ? "/" : components.percentEncodedPath
-    resource = components.percentEncodedQuery.map { "\(path)?\($0)" } ?? path
+    var resource = components.percentEncodedPath
+    if resource.isEmpty { resource = "/" }
+    if let query = components.percentEncodedQuery { resource += "?\(query)" }
+    self.resource = resource
   }
 }

@@ -20,7 +20,8 @@ package struct ExtensionElement: Hashable, Sendable {
 
   /// Reads an element; `nil` if it is not formed as §9.1 says.
   package init?(parsing text: String) {
-    let parts = text.splitOutsideQuotes(at: ";")
+    var parts: [String] = []
+    text.forEachPart(separatedBy: UInt8(ascii: ";")) { parts.append(String(decoding: $0, as: UTF8.self)) }
     guard let name = parts.first, name.isHTTPToken else { return nil }
     var parameters: [Parameter] = []
     for part in parts.dropFirst() {

@@ -16,7 +16,7 @@ protocol HTTPStartLine: Sendable {
   /// the message (RFC 9112 §5.2).
   static var allowsFolding: Bool { get }
 
-  init(_ line: String) throws(HandshakeViolation)
+  init(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation)
 }
 
 /// Reads the first line and the header fields of an HTTP/1.1 message, however the bytes are cut (RFC 9112 §2).
@@ -31,6 +31,7 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   }
 
   private let limits: HTTPHeadLimits
+  /// The beginning of a line that was cut. A line that comes at once is read where it is.
   private var line: [UInt8] = []
   private var total = 0
   private var headerLines = 0
@@ -48,8 +49,9 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   ) throws(HandshakeViolation) -> (consumed: Int, head: Head?) {
     var start = 0
     while start < bytes.count {
-      let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n"))
-      let piece = bytes[start..<(end ?? bytes.count)]
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+      let end = rest.firstOffset(of: UInt8(ascii: "\n"))
+      let piece = UnsafeRawBufferPointer(rebasing: rest[..<(end ?? rest.count)])
       let count = piece.count + (end == nil ? 0 : 1)
       start += count
       // Whichever limit comes first is named, so that the verdict does not depend on how the bytes are cut.
@@ -58,59 +60,75 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
       if count > roomInHead, roomInHead <= roomInLine { throw .headTooLarge(limit: limits.total) }
       if piece.count > roomInLine { throw .lineTooLong(limit: limits.line) }
       total += count
-      line.append(contentsOf: piece)
-      guard end != nil else { break }
-      if let head = try takeLine() { return (start, head) }
+      guard end != nil else {
+        line.append(contentsOf: piece)
+        break
+      }
+      if let head = try takeEnd(piece) { return (start, head) }
     }
     return (start, nil)
   }
 
-  private mutating func takeLine() throws(HandshakeViolation) -> Head? {
-    defer { line.removeAll(keepingCapacity: true) }
-    if line.contains(0) { throw .nulByte }
-    guard line.last == UInt8(ascii: "\r") else { throw .lineEndsWithoutCarriageReturn }
-    line.removeLast()
-    if line.contains(UInt8(ascii: "\r")) { throw .strayCarriageReturn }
-    guard let startLine else {
+  /// Takes what comes of a line before its LF: all of it, unless the line was cut.
+  private mutating func takeEnd(_ piece: UnsafeRawBufferPointer) throws(HandshakeViolation) -> Head? {
+    if line.isEmpty { return try takeLine(piece) }
+    let whole = line + piece
+    line.removeAll(keepingCapacity: true)
+    return try whole.withUnsafeBufferPointer { (whole) throws(HandshakeViolation) in
+      try takeLine(UnsafeRawBufferPointer(whole))
+    }
+  }
+
+  private mutating func takeLine(_ terminated: UnsafeRawBufferPointer) throws(HandshakeViolation) -> Head? {
+    if terminated.firstOffset(of: 0) != nil { throw .nulByte }
+    guard terminated.last == UInt8(ascii: "\r") else { throw .lineEndsWithoutCarriageReturn }
+    let line = UnsafeRawBufferPointer(rebasing: terminated[..<(terminated.count - 1)])
+    if line.firstOffset(of: UInt8(ascii: "\r")) != nil { throw .strayCarriageReturn }
+    if startLine == nil {
       // Judged at once: a peer that speaks another protocol may never send a second line.
-      startLine = try StartLine(String(decoding: line, as: UTF8.self))
+      startLine = try StartLine(line)
       return nil
     }
-    guard let first = line.first else {
-      defer {
-        self.startLine = nil
-        fields = []
-        headerLines = 0
-      }
-      return Head(startLine: startLine, headers: HeaderFields(fields))
-    }
+    guard let first = line.first else { return takeHead() }
     // Folded lines count: each one copies the value it continues.
     if headerLines == limits.headers { throw .tooManyHeaders(limit: limits.headers) }
     headerLines += 1
     if first == UInt8(ascii: " ") || first == UInt8(ascii: "\t") {
-      try unfold()
+      try unfold(line)
     } else {
-      try appendField()
+      try appendField(line)
     }
     return nil
   }
 
-  private mutating func appendField() throws(HandshakeViolation) {
-    // RFC 9112 §5.1: no white space between the name and the colon; a name with a space is no token.
-    guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > 0,
-      line[..<colon].allSatisfy(\.isHTTPTokenByte), line[(colon + 1)...].allSatisfy(\.isHTTPFieldValueByte)
-    else { throw .malformedHeaderLine(String(decoding: line, as: UTF8.self)) }
-    let value = String(decoding: line[(colon + 1)...], as: UTF8.self).trimmingHTTPWhitespace
-    fields.append(HeaderFields.Field(String(decoding: line[..<colon], as: UTF8.self), value))
+  private mutating func takeHead() -> Head? {
+    defer {
+      startLine = nil
+      fields = []
+      headerLines = 0
+    }
+    return startLine.map { Head(startLine: $0, headers: HeaderFields(fields)) }
   }
 
-  private mutating func unfold() throws(HandshakeViolation) {
-    // RFC 9112 §2.2: white space between the start line and the first field is rejected.
-    guard StartLine.allowsFolding, let last = fields.popLast() else { throw .foldedHeaderLine }
-    guard line.allSatisfy(\.isHTTPFieldValueByte) else {
+  private mutating func appendField(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    // RFC 9112 §5.1: no white space between the name and the colon; a name with a space is no token.
+    guard let (name, value) = line.cut(at: UInt8(ascii: ":")), name.isHTTPToken, value.isHTTPFieldValue else {
       throw .malformedHeaderLine(String(decoding: line, as: UTF8.self))
     }
-    let rest = String(decoding: line, as: UTF8.self).trimmingHTTPWhitespace
+    // Room for most heads: it does not grow line by line.
+    if fields.isEmpty { fields.reserveCapacity(8) }
+    fields.append(
+      HeaderFields.Field(
+        String(decoding: name, as: UTF8.self), String(decoding: value.trimmingHTTPWhitespace, as: UTF8.self)))
+  }
+
+  private mutating func unfold(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    // RFC 9112 §2.2: white space between the start line and the first field is rejected.
+    guard StartLine.allowsFolding, let last = fields.popLast() else { throw .foldedHeaderLine }
+    guard line.isHTTPFieldValue else {
+      throw .malformedHeaderLine(String(decoding: line, as: UTF8.self))
+    }
+    let rest = String(decoding: line.trimmingHTTPWhitespace, as: UTF8.self)
     fields.append(HeaderFields.Field(last.name, "\(last.value) \(rest)".trimmingHTTPWhitespace))
   }
 }

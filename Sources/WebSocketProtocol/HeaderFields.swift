@@ -22,7 +22,9 @@ package struct HeaderFields: Sendable, Hashable {
 
   /// The values of all fields of this name, whose case does not matter (RFC 9110 §5.1).
   package func values(_ name: String) -> [String] {
-    fields.filter { $0.name.equalsIgnoringCase(name) }.map(\.value)
+    var values: [String] = []
+    for field in fields where field.name.equalsIgnoringCase(name) { values.append(field.value) }
+    return values
   }
 
   /// The value of the first field of this name.
@@ -32,7 +34,27 @@ package struct HeaderFields: Sendable, Hashable {
 
   /// The elements of a list that may be spread over several fields (RFC 9110 §5.6.1); empty ones do not count.
   package func list(_ name: String) -> [String] {
-    values(name).flatMap { $0.splitOutsideQuotes(at: ",") }.filter { !$0.isEmpty }
+    var elements: [String] = []
+    forEachElement(ofList: name) { elements.append(String(decoding: $0, as: UTF8.self)) }
+    return elements
+  }
+
+  /// How many elements a list has, and how many of them are `element` but for its case.
+  func count(of element: String, inList name: String) -> (matching: Int, all: Int) {
+    var (matching, all) = (0, 0)
+    element.withUTF8Bytes { element in
+      forEachElement(ofList: name) {
+        all += 1
+        if $0.equalsIgnoringCase(element) { matching += 1 }
+      }
+    }
+    return (matching, all)
+  }
+
+  private func forEachElement(ofList name: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+    for field in fields where field.name.equalsIgnoringCase(name) {
+      field.value.forEachPart(separatedBy: UInt8(ascii: ",")) { if !$0.isEmpty { body($0) } }
+    }
   }
 }
 
@@ -45,70 +67,34 @@ extension HeaderFields: ExpressibleByDictionaryLiteral {
 extension String {
   /// Whether the ASCII letters are the same but for their case, as HTTP compares names (RFC 9110 §5.1).
   package func equalsIgnoringCase(_ other: String) -> Bool {
+    // Nearly all comparisons end here: most names differ in length, and most of the others not at all.
     guard utf8.count == other.utf8.count else { return false }
-    return self == other || utf8.elementsEqual(other.utf8) { $0.asciiLowercased == $1.asciiLowercased }
+    if self == other { return true }
+    return withUTF8Bytes { bytes in other.withUTF8Bytes(bytes.equalsIgnoringCase) }
   }
 
-  /// The parts between separators that do not stand in a quoted string (RFC 9110 §5.6.4), without the white space
-  /// around them.
-  func splitOutsideQuotes(at separator: Unicode.Scalar) -> [String] {
-    // Nearly all lists have one element.
-    guard utf8.contains(where: { $0 == separator.value }) else { return [trimmingHTTPWhitespace] }
-    var parts: [String] = []
-    var part = ""
-    var isQuoted = false
-    var isEscaped = false
-    for character in unicodeScalars {
-      if character == separator, !isQuoted {
-        parts.append(part.trimmingHTTPWhitespace)
-        part = ""
-        continue
+  /// Calls `body` with the parts between separators that do not stand in a quoted string (RFC 9110 §5.6.4), without the
+  /// white space around them.
+  func forEachPart(separatedBy separator: UInt8, _ body: (UnsafeRawBufferPointer) -> Void) {
+    withUTF8Bytes { bytes in
+      // Nearly all lists have one element.
+      guard bytes.firstOffset(of: separator) != nil else { return body(bytes.trimmingHTTPWhitespace) }
+      var start = 0
+      var isQuoted = false
+      var isEscaped = false
+      for (offset, byte) in bytes.enumerated() {
+        if byte == separator, !isQuoted {
+          body(UnsafeRawBufferPointer(rebasing: bytes[start..<offset]).trimmingHTTPWhitespace)
+          start = offset + 1
+        } else if isEscaped {
+          isEscaped = false
+        } else if byte == UInt8(ascii: "\"") {
+          isQuoted.toggle()
+        } else if byte == UInt8(ascii: "\\"), isQuoted {
+          isEscaped = true
+        }
       }
-      if isEscaped {
-        isEscaped = false
-      } else if character == "\"" {
-        isQuoted.toggle()
-      } else if character == "\\", isQuoted {
-        isEscaped = true
-      }
-      part.unicodeScalars.append(character)
-    }
-    return parts + [part.trimmingHTTPWhitespace]
-  }
-
-  /// The string without spaces and tabs at its ends (OWS, RFC 9110 §5.6.3).
-  var trimmingHTTPWhitespace: String {
-    let isVisible = { (byte: UInt8) in byte != UInt8(ascii: " ") && byte != UInt8(ascii: "\t") }
-    guard let first = utf8.firstIndex(where: isVisible), let last = utf8.lastIndex(where: isVisible) else { return "" }
-    return String(Substring(utf8[first...last]))
-  }
-
-  /// Whether the string is a token (RFC 9110 §5.6.2), as the names of fields, subprotocols and extensions are.
-  var isHTTPToken: Bool { !isEmpty && utf8.allSatisfy(\.isHTTPTokenByte) }
-
-  /// Whether the string can be a field's value: no control character but the tab (RFC 9110 §5.5).
-  var isHTTPFieldValue: Bool { utf8.allSatisfy(\.isHTTPFieldValueByte) }
-}
-
-extension UInt8 {
-  var asciiLowercased: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
-
-  /// RFC 9110 §5.6.2: tchar.
-  var isHTTPTokenByte: Bool {
-    switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "a")...UInt8(ascii: "z"):
-      true
-    case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"),
-      UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
-      UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-      true
-    default:
-      false
+      body(UnsafeRawBufferPointer(rebasing: bytes[start...]).trimmingHTTPWhitespace)
     }
   }
-
-  /// RFC 9110 §5.5: visible characters, obs-text, space and tab. CR, LF and NUL among the others are dangerous, and
-  /// nobody has a use for the rest.
-  var isHTTPFieldValueByte: Bool { self == 0x09 || self >= 0x20 && self != 0x7F }
 }

@@ -61,24 +61,35 @@ package struct OpeningRequest: Sendable, Hashable {
 
   /// The request on the wire.
   package var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    // Room for most requests: it does not grow piece by piece.
+    bytes.reserveCapacity(512)
     // RFC 6455 §4.1, items 1 to 12.
-    var text = "GET \(target) HTTP/1.1\r\nHost: \(authority)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    text += "Sec-WebSocket-Key: \(key.value)\r\nSec-WebSocket-Version: 13\r\n"
-    if let origin { text += "Origin: \(origin)\r\n" }
-    if !subprotocols.isEmpty { text += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n" }
-    if let deflate { text += "Sec-WebSocket-Extensions: \(deflate.element)\r\n" }
-    for field in headers.fields { text += "\(field.name): \(field.value)\r\n" }
-    return Array("\(text)\r\n".utf8)
+    bytes.append(utf8: "GET ")
+    bytes.append(utf8: target)
+    bytes.append(utf8: " HTTP/1.1\r\n")
+    bytes.appendHeaderLine("Host", authority)
+    bytes.append(utf8: "Upgrade: websocket\r\nConnection: Upgrade\r\n")
+    bytes.appendHeaderLine("Sec-WebSocket-Key", key.value)
+    bytes.append(utf8: "Sec-WebSocket-Version: 13\r\n")
+    if let origin { bytes.appendHeaderLine("Origin", origin) }
+    if !subprotocols.isEmpty { bytes.appendHeaderLine("Sec-WebSocket-Protocol", subprotocols.joined(separator: ", ")) }
+    if let deflate { bytes.appendHeaderLine("Sec-WebSocket-Extensions", deflate.element.description) }
+    for field in headers.fields { bytes.appendHeaderLine(field.name, field.value) }
+    bytes.append(utf8: "\r\n")
+    return bytes
   }
 
   private static func authority(host: String, port: Int, isSecure: Bool) throws(Invalid) -> String {
     guard (1...65_535).contains(port) else { throw .port(port) }
     var name = host
-    if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
-    let isIPv6 = name.contains(":")
+    if name.utf8.first == UInt8(ascii: "["), name.utf8.last == UInt8(ascii: "]") {
+      name = String(Substring(name.utf8.dropFirst().dropLast()))
+    }
+    let isIPv6 = name.withUTF8Bytes { $0.firstOffset(of: UInt8(ascii: ":")) != nil }
     // RFC 6874 §4: a zone means something on this machine only, and stays out of what is sent.
     if isIPv6, let zone = name.firstIndex(of: "%") { name = String(name[..<zone]) }
-    let isValid = name.utf8.allSatisfy { isIPv6 ? $0.isIPv6Byte : $0.isHostByte }
+    let isValid = name.withUTF8Bytes { $0.allSatisfy { isIPv6 ? $0.isIPv6Byte : $0.isHostByte } }
     guard isValid, !name.isEmpty else { throw .host(host) }
     if isIPv6 { name = "[\(name)]" }
     // RFC 6455 §4.1, item 4: the port, unless it is the scheme's own (§3).
@@ -87,11 +98,13 @@ package struct OpeningRequest: Sendable, Hashable {
 
   private static func checkedTarget(_ target: String) throws(Invalid) -> String {
     // RFC 6455 §3: an empty path is "/"; a query may follow it, a fragment may not.
-    let path = target.hasPrefix("/") ? target : "/\(target)"
-    guard target.isEmpty || target.hasPrefix("/") || target.hasPrefix("?"),
-      path.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") })
-    else { throw .target(target) }
-    return path
+    let isValid = target.withUTF8Bytes { $0.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") } }
+    guard isValid else { throw .target(target) }
+    switch target.utf8.first {
+    case UInt8(ascii: "/"): return target
+    case UInt8(ascii: "?"), nil: return "/\(target)"
+    default: throw .target(target)
+    }
   }
 
   private static func check(_ field: HeaderFields.Field, hasOrigin: Bool) throws(Invalid) {

@@ -50,12 +50,14 @@ struct RequestLine: HTTPStartLine {
   let target: String
   let version: String
 
-  init(_ line: String) throws(HandshakeViolation) {
-    let parts = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, parts[0].isHTTPToken, !parts[1].isEmpty, parts[2].hasPrefix("HTTP/") else {
-      throw .malformedStartLine(line)
-    }
-    (method, target, version) = (parts[0], parts[1], parts[2])
+  init(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    let space = UInt8(ascii: " ")
+    guard let (method, rest) = line.cut(at: space), let (target, version) = rest.cut(at: space),
+      method.isHTTPToken, !target.isEmpty, version.hasPrefix("HTTP/"), version.firstOffset(of: space) == nil
+    else { throw .malformedStartLine(String(decoding: line, as: UTF8.self)) }
+    self.method = String(decoding: method, as: UTF8.self)
+    self.target = String(decoding: target, as: UTF8.self)
+    self.version = String(decoding: version, as: UTF8.self)
   }
 }
 
@@ -88,8 +90,9 @@ package struct OpeningAnswer: Sendable, Hashable {
 
   /// The answer on the wire, as it is: a test server may want to send what is wrong.
   package var bytes: [UInt8] {
-    var text = "HTTP/1.1 \(status) \(reason)\r\n"
-    for field in headers.fields { text += "\(field.name): \(field.value)\r\n" }
-    return Array("\(text)\r\n".utf8) + body
+    var bytes = Array("HTTP/1.1 \(status) \(reason)\r\n".utf8)
+    for field in headers.fields { bytes.appendHeaderLine(field.name, field.value) }
+    bytes.append(utf8: "\r\n")
+    return bytes + body
   }
 }

@@ -100,39 +100,51 @@ struct StatusLine: HTTPStartLine {
   let code: Int
   let reason: String
 
-  init(_ line: String) throws(HandshakeViolation) {
-    let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+  init(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    let space = UInt8(ascii: " ")
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    let (version, rest) = line.cut(at: space) ?? (line, nothing)
     // The space in front of an empty reason is often forgotten, and not missed.
-    guard parts.count >= 2, parts[0].hasPrefix("HTTP/"), parts[1].utf8.count == 3,
-      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let code = Int(parts[1]),
-      code >= 100
-    else { throw .malformedStartLine(line) }
-    version = String(parts[0])
-    guard version.hasPrefix("HTTP/1.") else { throw .unsupportedHTTPVersion(version) }
+    let (digits, reason) = rest.cut(at: space) ?? (rest, nothing)
+    guard version.hasPrefix("HTTP/"), let code = Self.code(digits) else {
+      throw .malformedStartLine(String(decoding: line, as: UTF8.self))
+    }
+    self.version = String(decoding: version, as: UTF8.self)
+    guard version.hasPrefix("HTTP/1.") else { throw .unsupportedHTTPVersion(self.version) }
     self.code = code
-    reason = parts.count == 3 ? String(parts[2]) : ""
+    self.reason = String(decoding: reason, as: UTF8.self)
+  }
+
+  /// RFC 9112 §4: three digits, and none of the codes below 100 means anything (RFC 9110 §15).
+  private static func code(_ digits: UnsafeRawBufferPointer) -> Int? {
+    guard digits.count == 3, digits.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains) else { return nil }
+    let code = digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+    return code >= 100 ? code : nil
   }
 }
 
 extension HeaderFields {
   /// The value of a header that has to be there once.
   func requireOne(_ name: String) throws(HandshakeViolation) -> String {
-    let values = values(name)
-    guard let value = values.first else { throw .headerMissing(name) }
-    guard values.count == 1 else { throw .headerRepeated(name) }
+    var value: String?
+    for field in fields where field.name.equalsIgnoringCase(name) {
+      guard value == nil else { throw .headerRepeated(name) }
+      value = field.value
+    }
+    guard let value else { throw .headerMissing(name) }
     return value
   }
 
   /// RFC 6455 §4.1, items 2 and 3 of the answer; §4.2.1, items 3 and 4 of the request.
   func requireUpgrade() throws(HandshakeViolation) {
-    guard first("Upgrade") != nil else { throw .headerMissing("Upgrade") }
-    let upgrades = list("Upgrade")
-    guard upgrades.allSatisfy({ $0.equalsIgnoringCase("websocket") }), !upgrades.isEmpty else {
-      throw .upgradeIsNotWebSocket(values("Upgrade").joined(separator: ", "))
+    let upgrades = count(of: "websocket", inList: "Upgrade")
+    guard upgrades.matching > 0, upgrades.matching == upgrades.all else {
+      let values = values("Upgrade")
+      throw values.isEmpty ? .headerMissing("Upgrade") : .upgradeIsNotWebSocket(values.joined(separator: ", "))
     }
-    guard first("Connection") != nil else { throw .headerMissing("Connection") }
-    guard list("Connection").contains(where: { $0.equalsIgnoringCase("Upgrade") }) else {
-      throw .connectionIsNotUpgrade(values("Connection").joined(separator: ", "))
+    guard count(of: "Upgrade", inList: "Connection").matching > 0 else {
+      let values = values("Connection")
+      throw values.isEmpty ? .headerMissing("Connection") : .connectionIsNotUpgrade(values.joined(separator: ", "))
     }
   }
 }

@@ -60,7 +60,8 @@ import WebSocketProtocol
   }
 
   @Test(arguments: [
-    "", "a b", "a/b", "a?b", "a#b", "user@host", "a\r\nb", "höst", "a\u{0}b", "[]", "::1]", "fe80::zz", "%eth0:",
+    "", "a b", "a/b", "a?b", "a#b", "user@host", "a\r\nb", "höst", "a\u{0}b", "[]", "[\u{301}a]", "::1]", "fe80::zz",
+    "%eth0:",
   ])
   func `what is no host is refused`(_ host: String) {
     #expect(throws: OpeningRequest.Invalid.host(host)) { try OpeningRequest(host: host, port: 80, isSecure: false) }

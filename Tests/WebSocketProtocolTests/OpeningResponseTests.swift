@@ -199,6 +199,8 @@ import WebSocketProtocol
       ("HTTP/1.1 +11 x\r\n\r\n", .malformedStartLine("HTTP/1.1 +11 x")),
       ("HTTP/1.1 000 x\r\n\r\n", .malformedStartLine("HTTP/1.1 000 x")),
       ("HTTP/1.1 099 x\r\n\r\n", .malformedStartLine("HTTP/1.1 099 x")),
+      ("HTTP 101 x\r\n\r\n", .malformedStartLine("HTTP 101 x")),
+      ("HTTP/1.1  101\r\n\r\n", .malformedStartLine("HTTP/1.1  101")),
       ("HTTP/1.1 101 x\n", .lineEndsWithoutCarriageReturn),
       ("HTTP/1.1 101 x\r\nA: b\n", .lineEndsWithoutCarriageReturn),
       ("HTTP/1.1 101 x\r\nA: b\rc\r\n", .strayCarriageReturn),
@@ -238,6 +240,10 @@ import WebSocketProtocol
   @Test func `bytes beyond ASCII in a value do no harm`() throws {
     let bytes = utf8("HTTP/1.1 101 x\r\n" + Self.upgrade + Self.accept + "X: ") + [0xFF, 0xE9] + utf8("\r\n\r\n")
     #expect(try result(bytes, request())?.headers.first("X") == "\u{FFFD}\u{FFFD}")
+  }
+
+  @Test func `the first line is split at spaces, whatever character they would be part of in a string`() throws {
+    #expect(try result(answer(status: "HTTP/1.1 101 \u{301}x\r\n"), request()) != nil)
   }
 
   @Test func `every violation is described`() {
