@@ -38,10 +38,10 @@ extension Connection: ReadinessHandler {
     for _ in 0..<Connection.readsPerTurn where !hasEnoughToDeliver {
       guard let socket, registration != nil else { break }
       last = readOnce(from: socket)
-      // A read that does not fill the buffer has emptied the socket. But while much was copied, more may have come, and
-      // falling asleep costs more than to look.
-      guard case .bytes(let count) = last, count >= Connection.muchInOneRead else { break }
-      hasReadMuch = true
+      if hasReadMuch, case .wouldBlock = last { last = lookAgain(socket) }
+      guard case .bytes(let count) = last else { break }
+      // A read that does not fill the buffer has emptied the socket. But while much was copied, more may have come.
+      if count >= Connection.muchInOneRead { hasReadMuch = true } else if !hasReadMuch { break }
     }
     deliver()
     if hasReadMuch, !readingIsPaused { thread.loop.expectMore() }
@@ -50,6 +50,18 @@ extension Connection: ReadinessHandler {
     case .endOfStream: streamEnded(error: nil)
     case .failed(let error): streamEnded(error: error)
     }
+  }
+
+  /// Reads what the peer is about to send, unless that takes longer than a moment: the more is delivered at once, the less
+  /// often threads change.
+  private func lookAgain(_ socket: TCPSocket) -> TransferResult {
+    var result = TransferResult.wouldBlock
+    thread.loop.lookAgain(atMost: Connection.looksPerTurn) {
+      result = readOnce(from: socket)
+      if case .wouldBlock = result { return false }
+      return true
+    }
+    return result
   }
 
   /// Whether the turn is over. Control frames end it: they are acted on at once, and Pongs that nobody asked for do not

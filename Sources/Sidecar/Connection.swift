@@ -29,6 +29,9 @@ actor Connection {
   static let readsPerTurn = 12
   /// A read of so many bytes is followed by another one at once.
   static let muchInOneRead = 8 << 10
+  /// How many times a socket that has just brought much, and is empty now, is looked at again before that is delivered:
+  /// some 10 µs.
+  static let looksPerTurn = 16
   /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
   /// than these fall out of the cache before they are received.
   static let deliveredAtOnce = (messages: 1024, bytes: 768 << 10)

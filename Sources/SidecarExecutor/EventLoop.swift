@@ -141,10 +141,22 @@ package final class EventLoop {
     return storage
   }
 
+  // MARK: Looking again
+
   /// Takes note that a descriptor brought much at once, so that there is likely to be more soon: see ``Eagerness``.
   package func expectMore() {
     assertOnThread()
     eagerness.expectMore()
+  }
+
+  /// Calls `body` up to `limit` times, until it returns true, if that has paid of late; in between, others may use the core.
+  package func lookAgain(atMost limit: Int, _ body: () -> Bool) {
+    assertOnThread()
+    guard eagerness.isWorthwhile else { return }
+    for _ in 0..<limit {
+      sched_yield()
+      if body() { return eagerness.found() }
+    }
   }
 
   // MARK: What it holds
@@ -170,7 +182,8 @@ package final class EventLoop {
   /// One round; returns false when the loop is to stop.
   private func turn() -> Bool {
     let timeout: Int32
-    if eagerness.takeTurn() {
+    let isLooking = eagerness.takeTurn()
+    if isLooking {
       sched_yield()
       timeout = 0
     } else {
@@ -181,7 +194,10 @@ package final class EventLoop {
       }
     }
     // Without descriptors, there is only the sleep to poll for.
-    if timeout != 0 || slots.count != freeSlots.count { serveDescriptors(timeout: timeout) }
+    if timeout != 0 || slots.count != freeSlots.count {
+      let hasFound = serveDescriptors(timeout: timeout)
+      if isLooking, hasFound { eagerness.found() }
+    }
     serveTimers()
     serveJobs()
     return true
@@ -192,11 +208,11 @@ package final class EventLoop {
     return max(.zero, MonotonicInstant.now.duration(to: due)).pollMilliseconds
   }
 
-  private func serveDescriptors(timeout: Int32) {
+  /// Polls, and serves what is ready; returns whether anything was.
+  private func serveDescriptors(timeout: Int32) -> Bool {
     let count = poller?.wait(milliseconds: timeout) ?? 0
-    if count > 0 { eagerness.found() }
     for index in 0..<count {
-      guard let event = poller?.event(index) else { return }
+      guard let event = poller?.event(index) else { break }
       if event.token == EventLoop.wakeToken {
         wake?.clear()
         continue
@@ -204,6 +220,7 @@ package final class EventLoop {
       let slot = slots[Int(event.token & 0xFFFF_FFFF)]
       if slot.generation == UInt32(event.token >> 32) { slot.handler?.descriptorIsReady(event.readiness) }
     }
+    return count > 0
   }
 
   private func serveTimers() {
