@@ -67,7 +67,7 @@ extension Connection: ReadinessHandler {
   /// Whether the turn is over. Control frames end it: they are acted on at once, and Pongs that nobody asked for do not
   /// pile up.
   private var hasEnoughToDeliver: Bool {
-    !inboxSink.control.isEmpty || inboxSink.messages.count >= Connection.deliveredAtOnce.messages
+    !inboxSink.control.isEmpty || inboxSink.count >= Connection.deliveredAtOnce.messages
       || inboxSink.cost >= min(Connection.deliveredAtOnce.bytes, configuration.inboundCapacity)
   }
 
@@ -150,9 +150,8 @@ extension Connection: ReadinessHandler {
   }
 
   private func deliverMessages() {
-    guard !inboxSink.messages.isEmpty else { return }
-    let mustPause = places.inbox.deliver(&inboxSink.messages, cost: inboxSink.cost)
-    inboxSink.cost = 0
+    guard inboxSink.count > 0 else { return }
+    let mustPause = inboxSink.deliver(to: places.inbox)
     guard mustPause != readingIsPaused else { return }
     readingIsPaused = mustPause
     updateInterest()

@@ -39,29 +39,63 @@ extension DeliverySink where Self: ~Copyable {
 /// Collects the messages of one turn, so that they go into the inbox together.
 struct InboxSink: DeliverySink, ~Copyable {
   private var arena = PayloadArena()
-  /// The messages, in their order.
-  var messages = MessageQueue()
-  /// What they are charged in the inbox.
-  var cost = 0
+  private var messages = MessageQueue()
+  /// Short messages that do not stand in the queue yet, because more may join them.
+  private var run = MessageRun()
+  private var runCount = 0
+  /// What the messages are charged in the inbox.
+  private(set) var cost = 0
   var control = ControlEvents()
 
   init() {}
 
+  /// How many messages there are.
+  var count: Int { messages.count + runCount }
+
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     cost += bytes.count + Inbox.overheadPerMessage
-    switch kind {
-    case .text where bytes.count <= PayloadArena.maximumSharedPayload: messages.append(.text(arena.store(bytes)))
-    case .text: messages.append(.ready(.text(String(decoding: bytes, as: UTF8.self))))
-    case .binary: messages.append(.ready(.binary(arena.store(bytes))))
+    if bytes.count <= PayloadArena.maximumSharedPayload {
+      if !arena.store(kind, bytes, in: &run) { startRun(kind, bytes) }
+      runCount &+= 1
+    } else {
+      receiveLongMessage(kind, bytes)
     }
   }
 
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {
     cost += payload.count + Inbox.overheadPerMessage
+    endRun()
     switch kind {
     case .text: messages.append(.text(payload))
     case .binary: messages.append(.ready(.binary(payload)))
     }
+  }
+
+  private mutating func receiveLongMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+    endRun()
+    switch kind {
+    case .text: messages.append(.ready(.text(String(decoding: bytes, as: UTF8.self))))
+    case .binary: messages.append(.ready(.binary(WebSocketPayload(copying: bytes))))
+    }
+  }
+
+  private mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+    endRun()
+    run = arena.startRun(kind, bytes)
+  }
+
+  private mutating func endRun() {
+    guard runCount > 0 else { return }
+    messages.append(run, count: runCount)
+    run = MessageRun()
+    runCount = 0
+  }
+
+  /// Hands the messages over to `inbox`; returns whether reading has to pause.
+  mutating func deliver(to inbox: Inbox) -> Bool {
+    endRun()
+    defer { cost = 0 }
+    return inbox.deliver(&messages, cost: cost)
   }
 }
 

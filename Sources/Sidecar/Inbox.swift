@@ -118,7 +118,7 @@ final class Inbox: Sendable {
   /// Takes the next message if one is at the front, which is nearly always so where there are many.
   @usableFromInline
   func nextAtFront() -> WebSocketMessage? {
-    front.withLock { $0.popFirst() }?.message
+    front.withLock { $0.popMessage() }
   }
 
   /// Takes the next message or the end; nil if neither is there.
@@ -185,7 +185,7 @@ final class Inbox: Sendable {
     var resumeReading: (@Sendable () -> Void)?
     let handover: Handover? = front.withLock { front in
       if front.isEmpty, let other = refill(&front, orElse: orElse, &resumeReading) { return other }
-      return front.popFirst().map { .message($0) }
+      return front.popMessage().map { .message(.ready($0)) }
     }
     resumeReading?()
     return handover

@@ -7,13 +7,19 @@ enum QueuedMessage {
   /// Valid UTF-8, of which the receiver's thread makes the string. It will free it too: memory that one thread takes and
   /// another gives back costs several times as much.
   case text(WebSocketPayload)
+  /// A short message, of which the receiver's thread makes what the receiver gets.
+  case short(MessageRun)
 
   /// The message as the receiver gets it.
   var message: WebSocketMessage {
     @inline(__always) consuming get {
       switch self {
-      case .ready(let message): message
-      case .text(let payload): .text(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+      case .ready(let message):
+        return message
+      case .text(let payload):
+        return .text(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+      case .short(var run):
+        return run.takeFirst()
       }
     }
   }
@@ -23,6 +29,7 @@ enum QueuedMessage {
     switch self {
     case .ready(let message): message.byteCount
     case .text(let payload): payload.count
+    case .short(let run): run.byteCountOfFirst
     }
   }
 }
@@ -31,12 +38,18 @@ enum QueuedMessage {
 ///
 /// An array would do, and cost three times as much: messages are moved here and never copied, so that no reference
 /// count is touched between the read buffer and the receiver. Two queues are exchanged with `swap`, which keeps the
-/// memory of both in use.
+/// memory of both in use. Short messages stand in it by the run.
 struct MessageQueue: ~Copyable {
   private var base: UnsafeMutablePointer<QueuedMessage>?
   private var capacity = 0
   private var head = 0
   private var tail = 0
+
+  /// The run that messages are being taken from: before the entries.
+  private var run = MessageRun()
+
+  /// How many messages there are.
+  private(set) var count = 0
 
   init() {}
 
@@ -46,15 +59,24 @@ struct MessageQueue: ~Copyable {
     base.deallocate()
   }
 
-  var count: Int { tail &- head }
-
-  var isEmpty: Bool { head == tail }
+  var isEmpty: Bool { count == 0 }
 
   @inline(__always)
   mutating func append(_ message: consuming QueuedMessage) {
+    append(message, count: 1)
+  }
+
+  /// Appends the messages of a run, `count` of them.
+  mutating func append(_ run: MessageRun, count: Int) {
+    append(.short(run), count: count)
+  }
+
+  @inline(__always)
+  private mutating func append(_ entry: consuming QueuedMessage, count added: Int) {
     if tail == capacity { makeRoom(1) }
-    (base.unsafelyUnwrapped + tail).initialize(to: message)
+    (base.unsafelyUnwrapped + tail).initialize(to: entry)
     tail &+= 1
+    count &+= added
   }
 
   /// Moves everything out of `other`.
@@ -63,25 +85,53 @@ struct MessageQueue: ~Copyable {
       swap(&self, &other)
       return
     }
-    guard let source = other.base, !other.isEmpty else { return }
-    let count = other.count
-    if capacity - tail < count { makeRoom(count) }
-    (base.unsafelyUnwrapped + tail).moveInitialize(from: source + other.head, count: count)
-    tail += count
+    if !other.run.isEmpty {
+      append(.short(other.run), count: 0)
+      other.run = MessageRun()
+    }
+    let entries = other.tail - other.head
+    if let source = other.base, entries > 0 {
+      if capacity - tail < entries { makeRoom(entries) }
+      (base.unsafelyUnwrapped + tail).moveInitialize(from: source + other.head, count: entries)
+      tail += entries
+    }
+    count += other.count
     other.head = 0
     other.tail = 0
+    other.count = 0
+  }
+
+  /// Takes the first message, as its receiver gets it: on the receiver's thread.
+  @inline(__always)
+  mutating func popMessage() -> WebSocketMessage? {
+    guard count != 0 else { return nil }
+    count &-= 1
+    return !run.isEmpty || moveToRun() ? run.takeFirst() : popEntry().message
+  }
+
+  /// Takes the first message, for another thread.
+  mutating func popFirst() -> QueuedMessage? {
+    guard count != 0 else { return nil }
+    count -= 1
+    return !run.isEmpty || moveToRun() ? .short(run.splitFirst()) : popEntry()
+  }
+
+  /// Goes on to the run that is the first entry, if it is one.
+  private mutating func moveToRun() -> Bool {
+    guard case .short = (base.unsafelyUnwrapped + head).pointee, case .short(let next) = popEntry() else { return false }
+    run = next
+    return true
   }
 
   @inline(__always)
-  mutating func popFirst() -> QueuedMessage? {
-    guard head != tail else { return nil }
-    let message = (base.unsafelyUnwrapped + head).move()
+  private mutating func popEntry() -> QueuedMessage {
+    let entry = (base.unsafelyUnwrapped + head).move()
     head &+= 1
     if head == tail {
       head = 0
       tail = 0
     }
-    return message
+    return entry
   }
 
   /// Gives back the memory if it is more than an ordinary read needs. The queue has to be empty.
@@ -94,20 +144,20 @@ struct MessageQueue: ~Copyable {
   }
 
   private mutating func makeRoom(_ room: Int) {
-    let count = count
-    if let base, head >= count, capacity - count >= room {
-      base.moveInitialize(from: base + head, count: count)
+    let entries = tail - head
+    if let base, head >= entries, capacity - entries >= room {
+      base.moveInitialize(from: base + head, count: entries)
     } else {
-      let newCapacity = max(count + room, 2 * capacity, 16)
+      let newCapacity = max(entries + room, 2 * capacity, 16)
       let newBase = UnsafeMutablePointer<QueuedMessage>.allocate(capacity: newCapacity)
       if let base {
-        newBase.moveInitialize(from: base + head, count: count)
+        newBase.moveInitialize(from: base + head, count: entries)
         base.deallocate()
       }
       base = newBase
       capacity = newCapacity
     }
     head = 0
-    tail = count
+    tail = entries
   }
 }

@@ -72,6 +72,109 @@ package struct PayloadArena: ~Copyable {
   }
 }
 
+/// Short messages that lie one behind the other in a chunk, each behind two bytes with its length and kind.
+///
+/// One reference to the chunk counts for all of them: counting one for each message, on one thread up and on another one
+/// down, costs more than the rest of handing it over. And text becomes a string only where it is taken.
+@usableFromInline
+package struct MessageRun: Sendable {
+  @usableFromInline let chunk: PayloadChunk?
+
+  /// Where the first message lies that has not been taken.
+  @usableFromInline var start: UInt32
+  @usableFromInline var end: UInt32
+
+  @usableFromInline static let headerSize = 2
+
+  /// Beside the length, which is at most `PayloadArena.maximumSharedPayload`.
+  @usableFromInline static let textBit: UInt16 = 0x8000
+
+  /// Makes a run without messages, to which none can be added.
+  @inlinable
+  package init() {
+    self.init(chunk: nil, start: 0, end: 0)
+  }
+
+  @inlinable
+  init(chunk: PayloadChunk?, start: UInt32, end: UInt32) {
+    self.chunk = chunk
+    self.start = start
+    self.end = end
+  }
+
+  @inlinable
+  var base: UnsafeMutableRawPointer { chunk.unsafelyUnwrapped.base }
+
+  @inlinable package var isEmpty: Bool { start == end }
+
+  @inlinable
+  var first: (isText: Bool, offset: Int, length: Int) {
+    let header = (base + Int(start)).loadUnaligned(as: UInt16.self)
+    return (header & Self.textBit != 0, Int(start) &+ Self.headerSize, Int(header & ~Self.textBit))
+  }
+
+  /// Takes the first message. There has to be one.
+  @inlinable @inline(__always)
+  package mutating func takeFirst() -> WebSocketMessage {
+    let (isText, offset, length) = first
+    start = UInt32(truncatingIfNeeded: offset &+ length)
+    if isText {
+      return .text(String(decoding: UnsafeRawBufferPointer(start: base + offset, count: length), as: UTF8.self))
+    }
+    if length == 0 { return .binary(WebSocketPayload()) }
+    return .binary(
+      WebSocketPayload(
+        chunk: chunk, offset: UInt32(truncatingIfNeeded: offset), length: UInt32(truncatingIfNeeded: length)))
+  }
+
+  /// Takes the first message as a run of its own, for another thread to take it from. There has to be one.
+  package mutating func splitFirst() -> MessageRun {
+    let (_, offset, length) = first
+    let one = MessageRun(chunk: chunk, start: start, end: UInt32(truncatingIfNeeded: offset + length))
+    start = one.end
+    return one
+  }
+
+  /// The size of the first message in bytes; 0 if there is none.
+  package var byteCountOfFirst: Int { isEmpty ? 0 : first.length }
+}
+
+extension PayloadArena {
+  /// Appends a short message to `run`, which is the last thing that was stored; returns false, and does nothing, if there is
+  /// no room for it.
+  @inlinable @inline(__always)
+  package mutating func store(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, in run: inout MessageRun) -> Bool {
+    guard !run.isEmpty, bytes.count &+ MessageRun.headerSize <= Self.chunkSize &- used else { return false }
+    place(kind, bytes, at: run.base + used)
+    run.end = UInt32(truncatingIfNeeded: used)
+    return true
+  }
+
+  /// Stores a message of at most `maximumSharedPayload` bytes as the first one of a run.
+  package mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) -> MessageRun {
+    let size = bytes.count + MessageRun.headerSize
+    if chunk == nil || size > Self.chunkSize - used {
+      chunk = PayloadChunk(byteCount: Self.chunkSize)
+      used = 0
+    }
+    guard let chunk else { stopForLackOfMemory("there is no chunk") }
+    let start = used
+    place(kind, bytes, at: chunk.base + used)
+    return MessageRun(
+      chunk: chunk, start: UInt32(truncatingIfNeeded: start), end: UInt32(truncatingIfNeeded: used))
+  }
+
+  @inlinable @inline(__always)
+  mutating func place(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, at target: UnsafeMutableRawPointer) {
+    let count = bytes.count
+    assert(count <= Self.maximumSharedPayload)
+    let header = UInt16(truncatingIfNeeded: count) | (kind == .text ? MessageRun.textBit : 0)
+    target.storeBytes(of: header, as: UInt16.self)
+    if let source = bytes.baseAddress { (target + MessageRun.headerSize).copyMemory(from: source, byteCount: count) }
+    used &+= count &+ MessageRun.headerSize
+  }
+}
+
 /// Memory in which one message grows, and which then becomes a payload without being copied.
 ///
 /// Growth doubles, so that each byte is copied once on average, and `realloc` moves the pages of a large message instead of

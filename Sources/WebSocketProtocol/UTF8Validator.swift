@@ -80,21 +80,21 @@ package struct UTF8Validator: Sendable {
     let count = bytes.count
     guard count <= 128 else { return false }
     var seen: UInt64 = 0
-    var index = 0
-    while count &- index >= 8 {
-      seen |= start.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      index &+= 8
-    }
-    if index < count {
-      if count >= 8 {
-        // Reads some bytes a second time, which does no harm, instead of up to seven one by one.
-        seen |= start.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-      } else {
-        repeat {
-          seen |= UInt64(start.load(fromByteOffset: index, as: UInt8.self))
-          index &+= 1
-        } while index < count
+    if count >= 16 {
+      var pairs = SIMD2<UInt64>.zero
+      var index = 0
+      while count &- index >= 16 {
+        pairs |= start.loadUnaligned(fromByteOffset: index, as: SIMD2<UInt64>.self)
+        index &+= 16
       }
+      // Reads some bytes a second time, which does no harm, instead of the last few one by one.
+      pairs |= start.loadUnaligned(fromByteOffset: count &- 16, as: SIMD2<UInt64>.self)
+      seen = pairs[0] | pairs[1]
+    } else if count >= 8 {
+      seen = start.loadUnaligned(as: UInt64.self)
+      seen |= start.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+    } else {
+      for index in 0..<count { seen |= UInt64(start.load(fromByteOffset: index, as: UInt8.self)) }
     }
     return seen & highBits == 0
   }

@@ -9,7 +9,7 @@ internal import Glibc
 /// ```swift
 /// let payload: WebSocketPayload = [0xCA, 0xFE]
 /// let array = Array(payload)
-/// let first = payload.withBytes { bytes in bytes.unsafeLoad(as: UInt16.self) }
+/// let first = payload.withBytes { bytes in bytes.unsafeLoadUnaligned(as: UInt16.self) }
 /// ```
 ///
 /// A value type: safe to share between threads. At most 4 GiB − 1 bytes long.

@@ -96,3 +96,77 @@ import WebSocketProtocol
     #expect(try #require(address(store(noise(1), in: &arena))) == #require(address(first)) + 10)
   }
 }
+
+@Suite struct MessageRunTests {
+  /// Stores messages as a sink does: in the run as long as there is room, and in a new one then.
+  private func runs(of messages: [WebSocketMessage], in arena: inout PayloadArena) -> [MessageRun] {
+    var runs: [MessageRun] = []
+    var run = MessageRun()
+    for message in messages {
+      let bytes = message.bytes
+      bytes.withUnsafeBytes { bytes in
+        if arena.store(message.kind, bytes, in: &run) { return }
+        if !run.isEmpty { runs.append(run) }
+        run = arena.startRun(message.kind, bytes)
+      }
+    }
+    return runs + [run]
+  }
+
+  private func messages(_ runs: [MessageRun]) -> [WebSocketMessage] {
+    runs.flatMap { run in
+      var (run, messages) = (run, [WebSocketMessage]())
+      while !run.isEmpty { messages.append(run.takeFirst()) }
+      return messages
+    }
+  }
+
+  @Test func `messages of both kinds come out as they went in`() {
+    let expected: [WebSocketMessage] = [
+      "grüße", [1, 2, 3], "", [], .text(String(repeating: "é", count: 512)), .binary(noise(1024)), "x",
+    ]
+    var arena = PayloadArena()
+    #expect(messages(runs(of: expected, in: &arena)) == expected)
+  }
+
+  @Test func `a run ends with its chunk`() {
+    let expected = (0..<100).map { WebSocketMessage.binary(noise(1000, seed: UInt64($0))) }
+    var arena = PayloadArena()
+    let runs = runs(of: expected, in: &arena)
+    #expect(runs.count == 13, "eight of them have room in 8 KiB")
+    #expect(messages(runs) == expected)
+  }
+
+  @Test func `a run can begin behind a payload of the same chunk`() {
+    var arena = PayloadArena()
+    let payload = noise(100).withUnsafeBytes { arena.store($0) }
+    var run = runs(of: ["a", "b"], in: &arena)[0]
+    #expect(run.takeFirst() == "a" && run.takeFirst() == "b")
+    #expect(Array(payload) == noise(100))
+  }
+
+  @Test func `the first message can be split off for another thread`() {
+    var arena = PayloadArena()
+    var run = runs(of: ["first", [2], "third"], in: &arena)[0]
+    #expect(run.byteCountOfFirst == 5)
+    var first = run.splitFirst()
+    #expect(first.takeFirst() == "first" && first.isEmpty && first.byteCountOfFirst == 0)
+    #expect(messages([run]) == [[2], "third"])
+  }
+
+  @Test func `nothing can be added to a run without messages`() {
+    var arena = PayloadArena()
+    var run = MessageRun()
+    #expect(!arena.store(.text, UnsafeRawBufferPointer(start: nil, count: 0), in: &run))
+    #expect(run.isEmpty && run.byteCountOfFirst == 0)
+  }
+}
+
+extension WebSocketMessage {
+  fileprivate var bytes: [UInt8] {
+    switch self {
+    case .text(let text): Array(text.utf8)
+    case .binary(let payload): Array(payload)
+    }
+  }
+}
