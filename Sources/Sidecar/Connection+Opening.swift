@@ -12,7 +12,12 @@ extension Connection {
     configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
       guard let self else { return }
       hostBeingResolved.withLock { $0 = nil }
-      post { $0.resolved(result) }
+      // A numeric address needs no look-up, and is here already.
+      if thread.isCurrent {
+        onThread(result) { connection, result in connection.resolved(result) }
+      } else {
+        post { $0.resolved(result) }
+      }
     }
   }
 
@@ -23,10 +28,11 @@ extension Connection {
       failOpening(.resolutionFailed(error))
     case .success(let addresses):
       setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
-      phase = .connecting(
-        HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
-          self?.onThread(result) { connection, result in connection.connected(result) }
-        })
+      let attempts = HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
+        self?.onThread(result) { connection, result in connection.connected(result) }
+      }
+      phase = .connecting(attempts)
+      attempts.start()
     }
   }
 

@@ -118,7 +118,9 @@ struct MessageQueue: ~Copyable {
 
   /// Goes on to the run that is the first entry, if it is one.
   private mutating func moveToRun() -> Bool {
-    guard case .short = (base.unsafelyUnwrapped + head).pointee, case .short(let next) = popEntry() else { return false }
+    guard case .short = (base.unsafelyUnwrapped + head).pointee, case .short(let next) = popEntry() else {
+      return false
+    }
     run = next
     return true
   }

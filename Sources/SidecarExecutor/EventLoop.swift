@@ -50,7 +50,7 @@ package final class EventLoop {
     self.jobs = jobs
     self.wake = wake
     let poller = try Poller()
-    try poller.add(wake.descriptor, interest: .readable, token: EventLoop.wakeToken)
+    try poller.add(wake.descriptor, interest: [.readable, .onceAnEdge], token: EventLoop.wakeToken)
     self.poller = consume poller
   }
 
@@ -213,10 +213,7 @@ package final class EventLoop {
     let count = poller?.wait(milliseconds: timeout) ?? 0
     for index in 0..<count {
       guard let event = poller?.event(index) else { break }
-      if event.token == EventLoop.wakeToken {
-        wake?.clear()
-        continue
-      }
+      if event.token == EventLoop.wakeToken { continue }
       let slot = slots[Int(event.token & 0xFFFF_FFFF)]
       if slot.generation == UInt32(event.token >> 32) { slot.handler?.descriptorIsReady(event.readiness) }
     }

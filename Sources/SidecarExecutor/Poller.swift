@@ -19,11 +19,13 @@ package struct Readiness: OptionSet, Sendable, Hashable {
   @inlinable package static var peerEnded: Readiness { Readiness(rawValue: EPOLLRDHUP.rawValue) }
   /// Both halves are over. Reported whether it is watched for or not.
   @inlinable package static var hungUp: Readiness { Readiness(rawValue: EPOLLHUP.rawValue) }
+  /// Report each change once, and not for as long as it lasts. Watched for only.
+  @inlinable package static var onceAnEdge: Readiness { Readiness(rawValue: EPOLLET.rawValue) }
   /// The socket failed. Reported whether it is watched for or not.
   @inlinable package static var failed: Readiness { Readiness(rawValue: EPOLLERR.rawValue) }
 }
 
-/// An epoll instance: level-triggered, each descriptor under a token of the caller's choice.
+/// An epoll instance: level-triggered unless asked for otherwise, each descriptor under a token of the caller's choice.
 struct Poller: ~Copyable {
   private let epoll: FileDescriptor
   private let events: UnsafeMutablePointer<epoll_event>

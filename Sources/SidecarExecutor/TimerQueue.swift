@@ -1,6 +1,7 @@
-/// Names one scheduled timer; never used twice in one queue.
+/// Names one scheduled timer; never used twice in one queue, but for one that is left alone for 2^32 others in its place.
 package struct TimerID: Hashable, Sendable {
-  fileprivate let number: UInt64
+  fileprivate let slot: UInt32
+  fileprivate let generation: UInt32
 }
 
 /// What is to be done when, earliest first; equal times in the order they were scheduled.
@@ -14,40 +15,51 @@ package struct TimerQueue {
   private struct Entry {
     let due: Instant
     let number: UInt64
+    let timer: TimerID
 
     func isBefore(_ other: Entry) -> Bool {
       due != other.due ? due < other.due : number < other.number
     }
   }
 
+  /// Where an action is kept: in an array and not in a dictionary, whose hashing would cost more than the rest.
+  private struct Slot {
+    var generation: UInt32 = 0
+    var action: (() -> Void)?
+  }
+
   private var heap: [Entry] = []
-  private var actions: [UInt64: () -> Void] = [:]
+  private var slots: [Slot] = []
+  private var freeSlots: [UInt32] = []
   private var nextNumber: UInt64 = 0
 
   package init() {}
 
   /// How many timers are scheduled and not cancelled.
-  package var count: Int { actions.count }
+  package var count: Int { slots.count - freeSlots.count }
 
   /// Schedules `action` for `due`.
   package mutating func schedule(at due: Instant, _ action: @escaping () -> Void) -> TimerID {
-    let entry = Entry(due: due, number: nextNumber)
+    let slot = freeSlots.popLast() ?? addSlot()
+    slots[Int(slot)].action = action
+    let timer = TimerID(slot: slot, generation: slots[Int(slot)].generation)
+    heap.append(Entry(due: due, number: nextNumber, timer: timer))
     nextNumber += 1
-    actions[entry.number] = action
-    heap.append(entry)
     siftUp(heap.count - 1)
-    return TimerID(number: entry.number)
+    return timer
   }
 
   /// Forgets a timer, and returns its action for the caller to let go of; one that has already run or was cancelled is left
   /// alone.
   @discardableResult
   package mutating func cancel(_ timer: TimerID) -> (() -> Void)? {
-    guard let action = actions.removeValue(forKey: timer.number) else { return nil }
-    if actions.isEmpty {
-      heap.removeAll(keepingCapacity: heap.count <= 64)
-    } else if heap.count > 64, heap.count > 2 * actions.count {
-      heap.removeAll { actions[$0.number] == nil }
+    guard let action = takeAction(timer) else { return nil }
+    if count == 0 {
+      let isSmall = heap.count <= 64
+      heap.removeAll(keepingCapacity: isSmall)
+    } else if heap.count > 64, heap.count > 2 * count {
+      let slots = slots
+      heap.removeAll { slots[Int($0.timer.slot)].generation != $0.timer.generation }
       for index in stride(from: heap.count / 2 - 1, through: 0, by: -1) { siftDown(index) }
     }
     return action
@@ -56,7 +68,7 @@ package struct TimerQueue {
   /// When the earliest timer is due, or nil if there is none.
   package mutating func nextDue() -> Instant? {
     while let top = heap.first {
-      if actions[top.number] != nil { return top.due }
+      if isLive(top.timer) { return top.due }
       removeTop()
     }
     return nil
@@ -65,7 +77,23 @@ package struct TimerQueue {
   /// Takes the earliest timer out if it is due at `now`.
   package mutating func popDue(at now: Instant) -> (() -> Void)? {
     guard let due = nextDue(), due <= now else { return nil }
-    return actions.removeValue(forKey: removeTop().number)
+    return takeAction(removeTop().timer)
+  }
+
+  private func isLive(_ timer: TimerID) -> Bool { slots[Int(timer.slot)].generation == timer.generation }
+
+  private mutating func addSlot() -> UInt32 {
+    slots.append(Slot())
+    return UInt32(truncatingIfNeeded: slots.count - 1)
+  }
+
+  /// Takes the action out of its slot, which another timer can use from then on.
+  private mutating func takeAction(_ timer: TimerID) -> (() -> Void)? {
+    guard isLive(timer) else { return nil }
+    slots[Int(timer.slot)].generation &+= 1
+    freeSlots.append(timer.slot)
+    defer { slots[Int(timer.slot)].action = nil }
+    return slots[Int(timer.slot)].action
   }
 
   @discardableResult

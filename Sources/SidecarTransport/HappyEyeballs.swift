@@ -40,7 +40,7 @@ package final class HappyEyeballs {
   private var nextAttempt: TimerID?
   private var completion: ((Result<TCPSocket, ConnectError>) -> Void)?
 
-  /// Starts connecting. `completion` is called once, on the loop's thread and never from within this call's caller,
+  /// Makes something that connects when it is told to ``start()``. `completion` is called once, on the loop's thread,
   /// unless ``cancel()`` comes first.
   package init(
     addresses: [SocketAddress], loop: EventLoop, completion: @escaping (Result<TCPSocket, ConnectError>) -> Void
@@ -48,7 +48,11 @@ package final class HappyEyeballs {
     self.loop = loop
     self.completion = completion
     waiting = HappyEyeballs.interleaved(addresses)[...]
-    nextAttempt = loop.schedule(at: .after(.zero)) { [self] in startNext() }
+  }
+
+  /// Starts connecting; where the peer is near, the completion is called before this returns.
+  package func start() {
+    startNext()
   }
 
   /// Closes every attempt, so that nothing is left to call the completion.
@@ -70,7 +74,9 @@ package final class HappyEyeballs {
     nextAttempt = nil
     while let address = waiting.popFirst() {
       do throws(SystemError) {
-        running.append(try Attempt(to: address, of: self))
+        let attempt = try Attempt(to: address, of: self)
+        running.append(attempt)
+        if attempt.isConnected { return attemptSucceeded(attempt) }
         if !waiting.isEmpty {
           nextAttempt = loop.schedule(at: .after(HappyEyeballs.attemptDelay)) { [self] in startNext() }
         }
@@ -117,6 +123,8 @@ package final class HappyEyeballs {
     private var descriptor: Int32
     private var registration: EventLoop.Registration?
     private unowned let owner: HappyEyeballs
+    /// The peer was so near that there is nothing to wait for.
+    private(set) var isConnected = false
 
     init(to address: SocketAddress, of owner: HappyEyeballs) throws(SystemError) {
       self.address = address
@@ -125,12 +133,24 @@ package final class HappyEyeballs {
       descriptor = socket(address.systemFamily, kind, Int32(IPPROTO_TCP))
       guard descriptor >= 0 else { throw SystemError("socket", code: errno) }
       do throws(SystemError) {
-        let status = address.withSockaddr { connect(descriptor, $0, $1) }
-        guard status == 0 || errno == EINPROGRESS || errno == EINTR else { throw SystemError("connect", code: errno) }
+        isConnected = try connect()
+        if !isConnected { isConnected = try connect() }
+        if isConnected, isConnectedToItself { throw SystemError("connect", code: ECONNREFUSED) }
+        if isConnected { return }
         registration = try owner.loop.register(descriptor, interest: .writable, handler: self)
       } catch {
         close()
         throw error
+      }
+    }
+
+    /// Begins to connect, or asks what has become of it; returns whether the connection is there. On this machine it is by
+    /// the second call, and an entry in the poller, which costs more than the call, is saved.
+    private func connect() throws(SystemError) -> Bool {
+      guard address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) != 0 else { return true }
+      switch errno {
+      case EINPROGRESS, EALREADY, EINTR: return false
+      case let code: throw SystemError("connect", code: code)
       }
     }
 
