@@ -95,7 +95,11 @@ extension Connection: ReadinessHandler {
       return result
     }
     let result = socket.read(into: scratch)
-    if case .bytes(let count) = result { receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count])) }
+    if case .bytes(let count) = result {
+      inboxSink.beginRead(of: count, into: scratch)
+      receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
+      if inboxSink.endRead() { thread.loop.giveAwayScratch() }
+    }
     return result
   }
 

@@ -34,7 +34,7 @@ actor Connection {
   static let looksPerTurn = 16
   /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
   /// than these fall out of the cache before they are received.
-  static let deliveredAtOnce = (messages: 1024, bytes: 768 << 10)
+  static let deliveredAtOnce = (messages: 8192, bytes: 768 << 10)
   /// How much is written before other connections have their turn.
   static let writtenPerTurn = 1 << 20
 

@@ -43,6 +43,8 @@ struct InboxSink: DeliverySink, ~Copyable {
   /// Short messages that do not stand in the queue yet, because more may join them.
   private var run = MessageRun()
   private var runCount = 0
+  /// Where the bytes of the current read are.
+  private var read = SharedRead()
   /// What the messages are charged in the inbox.
   private(set) var cost = 0
   var control = ControlEvents()
@@ -73,10 +75,27 @@ struct InboxSink: DeliverySink, ~Copyable {
 
   private mutating func receiveLongMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     endRun()
+    let shared = read.share(bytes)
     switch kind {
-    case .text: messages.append(.ready(.text(String(decoding: bytes, as: UTF8.self))))
-    case .binary: messages.append(.ready(.binary(WebSocketPayload(copying: bytes))))
+    case .text: messages.append(shared.map { .text($0) } ?? .ready(.text(String(decoding: bytes, as: UTF8.self))))
+    case .binary:
+      let payload: WebSocketPayload = shared ?? WebSocketPayload(copying: bytes)
+      messages.append(.ready(.binary(payload)))
     }
+  }
+
+  /// Takes note that the next `count` bytes lie at the start of `memory`.
+  mutating func beginRead(of count: Int, into memory: UnsafeMutableRawBufferPointer) {
+    read = SharedRead(of: count, into: memory)
+  }
+
+  /// Ends the read; returns whether its memory belongs to messages now.
+  mutating func endRead() -> Bool {
+    // Charged for the whole of it, whoever may have sent a message that keeps so much more than itself.
+    cost += read.unsharedByteCount
+    let isShared = read.isShared
+    read = SharedRead()
+    return isShared
   }
 
   private mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {

@@ -65,8 +65,8 @@ final class Inbox: Sendable {
     back.withLock { $0.resumeReading = resumeReading }
   }
 
-  /// Takes `messages`, whose ``cost(of:)`` is `cost` in all, and leaves an empty queue; returns whether reading has to
-  /// pause.
+  /// Takes `messages`, which are charged `cost` in all, at least ``cost(of:)`` each, and leaves an empty queue; returns
+  /// whether reading has to pause.
   ///
   /// After the end, they are discarded: by then the application has said that it does not want them.
   func deliver(_ messages: inout MessageQueue, cost: Int) -> Bool {
@@ -84,6 +84,8 @@ final class Inbox: Sendable {
         back.cost -= Inbox.cost(of: message)
         if first == nil { first = (receiver, message) } else { others.append((receiver, message)) }
       }
+      // The charge may be for more than each message: memory that several of them share.
+      if messages.isEmpty, back.messages.isEmpty { back.cost = 0 }
       back.messages.append(movingFrom: &messages)
       back.readingIsPaused = back.cost >= capacity
       return back.readingIsPaused

@@ -55,7 +55,7 @@ package final class EventLoop {
   }
 
   deinit {
-    scratchStorage?.deallocate()
+    free(scratchStorage?.baseAddress)
   }
 
   private func assertOnThread() {
@@ -136,9 +136,16 @@ package final class EventLoop {
   package var scratch: UnsafeMutableRawBufferPointer {
     assertOnThread()
     if let scratchStorage { return scratchStorage }
-    let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchCapacity, alignment: 64)
+    guard let memory = malloc(EventLoop.scratchCapacity) else { fatalError("Out of memory for the read buffer.") }
+    let storage = UnsafeMutableRawBufferPointer(start: memory, count: EventLoop.scratchCapacity)
     scratchStorage = storage
     return storage
+  }
+
+  /// Leaves the buffer to whoever called, who frees it; the next read has another one.
+  package func giveAwayScratch() {
+    assertOnThread()
+    scratchStorage = nil
   }
 
   // MARK: Looking again

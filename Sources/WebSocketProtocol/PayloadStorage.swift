@@ -175,6 +175,49 @@ extension PayloadArena {
   }
 }
 
+/// The memory of one read, in which large messages become payloads where they lie.
+///
+/// Copying them costs less than the memory they would be copied to. Only a read that is half full at least is shared, and
+/// only with messages of an eighth of the memory: neither do a few bytes keep 64 KiB, nor does each message take new memory
+/// where there is little to read.
+package struct SharedRead: ~Copyable {
+  private let memory: UnsafeMutableRawBufferPointer
+  private let isWorthSharing: Bool
+  private var chunk: PayloadChunk?
+  private var sharedByteCount = 0
+
+  /// Nothing is being read.
+  package init() {
+    memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    isWorthSharing = false
+  }
+
+  /// Makes a read that has put `count` bytes into `memory`, which `malloc` returned.
+  package init(of count: Int, into memory: UnsafeMutableRawBufferPointer) {
+    self.memory = memory
+    isWorthSharing = count >= memory.count / 2
+  }
+
+  /// Whether there are payloads in the memory, so that it is freed with the last of them.
+  package var isShared: Bool { chunk != nil }
+
+  /// How much more memory than their own bytes the payloads keep.
+  package var unsharedByteCount: Int { isShared ? memory.count - sharedByteCount : 0 }
+
+  /// Returns `bytes` as a payload without copying them; nil if they are too few, or lie elsewhere.
+  package mutating func share(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload? {
+    guard isWorthSharing, bytes.count >= memory.count / 8, let base = memory.baseAddress, let start = bytes.baseAddress,
+      start >= base, start + bytes.count <= base + memory.count
+    else { return nil }
+    let chunk = chunk ?? PayloadChunk(adopting: base)
+    self.chunk = chunk
+    sharedByteCount += bytes.count
+    return WebSocketPayload(
+      chunk: chunk, offset: UInt32(truncatingIfNeeded: start - UnsafeRawPointer(base)),
+      length: UInt32(truncatingIfNeeded: bytes.count))
+  }
+}
+
 /// Memory in which one message grows, and which then becomes a payload without being copied.
 ///
 /// Growth doubles, so that each byte is copied once on average, and `realloc` moves the pages of a large message instead of

@@ -56,12 +56,15 @@ import Testing
       return try await group.reduce(into: []) { $0.append($1) }
     }
     #expect(LiveCounts.current.threads == 201)
-    let begin = ContinuousClock.now
-    let reports = await withTaskGroup(of: ShutdownReport.self) { group in
-      for client in clients { group.addTask { await client.shutdown(within: .seconds(2)) } }
-      return await group.reduce(into: []) { $0.append($1) }
+    let (reports, elapsed) = await offThePool {
+      let begin = ContinuousClock.now
+      let reports = await withTaskGroup(of: ShutdownReport.self) { group in
+        for client in clients { group.addTask { await client.shutdown(within: .seconds(2)) } }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      return (reports, ContinuousClock.now - begin)
     }
-    #expect(ContinuousClock.now - begin <= .seconds(2) + slack)
+    #expect(elapsed <= .seconds(2) + slack)
     #expect(reports.filter { !$0.isClean } == [])
     #expect(LiveCounts.current.isOnlyAServer, "\(LiveCounts.current)")
     await server.stop()

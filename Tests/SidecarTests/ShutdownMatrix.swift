@@ -97,7 +97,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
       }
     case .cancelledTask:
       try await expectShutdown(of: stage, cell) { client, bound in
-        let task = Task {
+        let task = Task(executorPreference: CallerExecutor.shared) {
           while !Task.isCancelled { await Task.yield() }
           return await client.shutdown(within: bound)
         }
@@ -125,9 +125,10 @@ struct Cell: Sendable, CustomTestStringConvertible {
     of stage: Stage, _ cell: Cell, _ shutDown: (WebSocketSidecar, Duration) async throws -> ShutdownReport
   ) async throws {
     let client = try #require(stage.client)
-    let begin = ContinuousClock.now
-    let report = try await shutDown(client, cell.bound.duration)
-    let elapsed = ContinuousClock.now - begin
+    let (report, elapsed) = try await offThePool {
+      let begin = ContinuousClock.now
+      return (try await shutDown(client, cell.bound.duration), ContinuousClock.now - begin)
+    }
     #expect(elapsed <= cell.bound.duration + slack, "took \(elapsed.readable)\n\(report)")
     #expect(report.steps.map(\.name) == [.socket, .tasks, .thread])
     #expect(report.closeStatus != nil)

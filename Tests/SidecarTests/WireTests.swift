@@ -67,6 +67,26 @@ import WebSocketProtocol
     }
   }
 
+  @Test func `messages of all sizes keep what they carry, however much is read after them`() async throws {
+    // As large as a read, as what is shared of it, as what is put together from two: kept until all have come.
+    let sizes = (0..<200).map { [16_384, 10, 9000, 8192, 1025, 40_000, 1024, 70_000, 0][$0 % 9] }
+    let messages = sizes.enumerated().map { index, size in
+      index.isMultiple(of: 3)
+        ? WebSocketMessage.text(String(repeating: Character(UnicodeScalar(UInt8(97 + index % 26))), count: size))
+        : WebSocketMessage.binary(Array(repeating: UInt8(index), count: size))
+    }
+    let script: [TestServer.Step] = [.open] + messages.map { .send($0.frame) } + [.stall]
+    try await withTestServer(.script(script)) { server in
+      let client = try await WebSocketSidecar.connect(to: server.url)
+      var received: [WebSocketMessage] = []
+      while received.count < messages.count, let message = try await client.receive(timeout: patience) {
+        received.append(message)
+      }
+      #expect(received == messages)
+      await client.shutdown(within: .zero)
+    }
+  }
+
   @Test func `pings are answered with what they carry, in the middle of a message too`() async throws {
     let payloads = [[], [0], Array(UInt8.min...UInt8.max).prefix(125)].map { Array<UInt8>($0) }
     let script: [TestServer.Step] =
@@ -129,6 +149,16 @@ import WebSocketProtocol
       #expect(connection.frames.filter { $0.opcode == 8 }.count == 1)
       #expect(connection.bytesAfterClose.isEmpty)
       await client.shutdown()
+    }
+  }
+}
+
+extension WebSocketMessage {
+  /// The message as a server sends it, in one frame.
+  fileprivate var frame: RawFrame {
+    switch self {
+    case .text(let text): .text(text)
+    case .binary(let payload): .binary(payload)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import WebSocketProtocol
 
@@ -159,6 +160,62 @@ import WebSocketProtocol
     var run = MessageRun()
     #expect(!arena.store(.text, UnsafeRawBufferPointer(start: nil, count: 0), in: &run))
     #expect(run.isEmpty && run.byteCountOfFirst == 0)
+  }
+}
+
+@Suite struct SharedReadTests {
+  /// Memory as `malloc` returns it, which belongs to the payloads in it if there are any when `body` returns.
+  private func withMemory(
+    reading count: Int, _ body: (inout SharedRead, UnsafeMutableRawBufferPointer) throws -> Void
+  ) rethrows {
+    let memory = UnsafeMutableRawBufferPointer(start: malloc(64 * 1024), count: 64 * 1024)
+    for (index, byte) in noise(count).enumerated() { memory[index] = byte }
+    var read = SharedRead(of: count, into: memory)
+    defer { if !read.isShared { free(memory.baseAddress) } }
+    try body(&read, memory)
+  }
+
+  private func part(_ memory: UnsafeMutableRawBufferPointer, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(UnsafeMutableRawBufferPointer(rebasing: memory[range]))
+  }
+
+  @Test func `large messages of a read become payloads where they lie, and outlive it`() throws {
+    var payloads: [WebSocketPayload] = []
+    try withMemory(reading: 65_536) { read, memory in
+      for range in [4..<16_388, 16_392..<24_584, 57_344..<65_536] {
+        let shared = read.share(part(memory, range))
+        let payload = try #require(shared)
+        #expect(payload.withUnsafeBytes { $0.baseAddress } == part(memory, range).baseAddress)
+        payloads.append(payload)
+      }
+      let (isShared, unshared) = (read.isShared, read.unsharedByteCount)
+      #expect(isShared && unshared == 65_536 - 32_768)
+    }
+    let bytes = noise(65_536)
+    let expected = [bytes[4..<16_388], bytes[16_392..<24_584], bytes[57_344...]]
+    #expect(payloads.map { Array($0) } == expected.map { Array($0) })
+  }
+
+  @Test func `what is small is not shared, and neither is a read that brought little`() {
+    withMemory(reading: 65_536) { read, memory in
+      let small = read.share(part(memory, 0..<8191))
+      let (isShared, unshared) = (read.isShared, read.unsharedByteCount)
+      #expect(small == nil && !isShared && unshared == 0)
+    }
+    withMemory(reading: 32_767) { read, memory in
+      let payload = read.share(part(memory, 0..<16_384))
+      #expect(payload == nil)
+    }
+  }
+
+  @Test func `what lies elsewhere is not shared`() {
+    withMemory(reading: 65_536) { read, _ in
+      let other = noise(20_000).withUnsafeBytes { read.share($0) }
+      #expect(other == nil)
+    }
+    var nothing = SharedRead()
+    let payload = noise(20_000).withUnsafeBytes { nothing.share($0) }
+    #expect(payload == nil)
   }
 }
 
