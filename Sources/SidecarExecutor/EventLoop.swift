@@ -182,7 +182,7 @@ package final class EventLoop {
   /// Turns until a stop is requested, then runs the jobs that were handed in before it, and ends.
   func run() {
     while turn() {}
-    serveJobs()
+    _ = serveJobs()
     end()
   }
 
@@ -206,8 +206,8 @@ package final class EventLoop {
       if isLooking, hasFound { eagerness.found() }
     }
     serveTimers()
-    serveJobs()
-    return true
+    // Asked here too: a loop that always has something to look for never parks.
+    return serveJobs()
   }
 
   private func millisecondsToNextTimer() -> Int32 {
@@ -238,11 +238,14 @@ package final class EventLoop {
     }
   }
 
-  private func serveJobs() {
-    jobs.take(into: &batch)
-    guard !batch.isEmpty else { return }
-    for job in batch { job.run() }
-    batch.removeAll(keepingCapacity: batch.capacity <= 1024)
+  /// Runs the jobs that have arrived; returns false when the loop is to stop.
+  private func serveJobs() -> Bool {
+    let mustStop = jobs.take(into: &batch)
+    if !batch.isEmpty {
+      for job in batch { job.run() }
+      batch.removeAll(keepingCapacity: batch.capacity <= 1024)
+    }
+    return !mustStop
   }
 
   /// Names an action that waits for the loop's end.

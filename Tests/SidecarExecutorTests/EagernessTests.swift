@@ -1,3 +1,5 @@
+import Glibc
+import TestSupport
 import Testing
 
 @testable import SidecarExecutor
@@ -53,5 +55,40 @@ import Testing
       eagerness.expectMore()
       #expect(look(&eagerness, findingAt: 10) == Eagerness.turnsPerLook, "round \(round)")
     }
+  }
+
+  @Test func `a thread that always finds something ends when it is told to`() async throws {
+    let thread = try SidecarThread()
+    var pipe: [Int32] = [0, 0]
+    try #require(Glibc.pipe(&pipe) == 0)
+    let (reader, writer) = (pipe[0], pipe[1])
+    let looked = Completion<Void>()
+    thread.post {
+      let loop = thread.loop
+      // Writable, and never written to.
+      _ = try? loop.register(writer, interest: .writable, handler: NeverEnough(loop, looked))
+    }
+    _ = await looked.value(until: .after(patience))
+    let hasEnded = await thread.shutdown(within: patience)
+    #expect(hasEnded)
+    close(reader)
+    close(writer)
+  }
+}
+
+/// Expects more whenever it is told of something.
+private final class NeverEnough: ReadinessHandler {
+  private unowned let loop: EventLoop
+  private let looked: Completion<Void>
+  private var times = 0
+
+  init(_ loop: EventLoop, _ looked: Completion<Void>) {
+    (self.loop, self.looked) = (loop, looked)
+  }
+
+  func descriptorIsReady(_ readiness: Readiness) {
+    loop.expectMore()
+    times += 1
+    if times == 100 { looked.complete(()) }
   }
 }

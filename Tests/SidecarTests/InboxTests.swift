@@ -1,3 +1,4 @@
+import Glibc
 import SidecarExecutor
 import Synchronization
 import TestSupport
@@ -83,6 +84,36 @@ import WebSocketProtocol
       #expect(!deliver([.binary(Array(repeating: 0, count: 100))], to: inbox))
       guard case .message = await receiving.value else { return somethingElseCame() }
     }
+  }
+
+  @Test func `what a handed over message was charged beside itself does not fill the inbox`() async {
+    let inbox = Inbox(capacity: 1000)
+    for _ in 0..<3 {
+      let receiving = Task.immediate { await inbox.next(until: .after(patience)) }
+      var queue = MessageQueue()
+      queue.append(.ready("shares memory with others"))
+      #expect(!inbox.deliver(&queue, cost: 900))
+      guard case .message = await receiving.value else { return somethingElseCame() }
+    }
+  }
+
+  @Test func `messages that keep the memory of a read are charged for all of it`() throws {
+    let memory = UnsafeMutableRawBufferPointer(start: malloc(65_536), count: 65_536)
+    memory.initializeMemory(as: UInt8.self, repeating: 7)
+    var sink = InboxSink()
+    sink.beginRead(of: 65_536, into: memory)
+    for range in [0..<9000, 10_000..<19_000] {
+      sink.receiveMessage(.binary, UnsafeRawBufferPointer(UnsafeMutableRawBufferPointer(rebasing: memory[range])))
+    }
+    let belongsToMessages = sink.endRead()
+    let (cost, count) = (sink.cost, sink.count)
+    #expect(belongsToMessages && count == 2)
+    #expect(cost == 65_536 + 2 * Inbox.overheadPerMessage)
+    let inbox = Inbox(capacity: 60_000)
+    let mustPause = sink.deliver(to: inbox)
+    #expect(mustPause)
+    guard case .message(.binary(let first))? = inbox.next() else { return somethingElseCame() }
+    #expect(first.count == 9000 && first.allSatisfy { $0 == 7 })
   }
 
   @Test func `empty messages count too`() {
