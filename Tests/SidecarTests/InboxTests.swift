@@ -142,6 +142,26 @@ import WebSocketProtocol
     }
   }
 
+  @Test func `a task that was cancelled before it waits does not wait`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    let waiting = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      return await inbox.next(until: .never)
+    }
+    guard case .cancelled = await waiting.value else { return somethingElseCame() }
+    #expect(!inbox.hasWaiters)
+  }
+
+  @Test func `no wait is missed by a deadline that comes while it begins`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    for round in 0..<5000 {
+      guard case .timedOut = await inbox.next(until: .after(.microseconds(round % 50))) else {
+        return somethingElseCame()
+      }
+    }
+    #expect(!inbox.hasWaiters)
+  }
+
   @Test(arguments: [false, true])
   func `receivers whose deadline comes in the middle of a delivery take no message with them`(blocking: Bool)
     async throws

@@ -131,6 +131,11 @@ extension ConformanceCase {
       "a distance beyond the beginning", deflate: agreed, frame(finText, [0xF2, 0x00, 0x11, 0x00, 0x00])),
     ConformanceCase("data that ends inside a block", deflate: agreed, frame(finText, Array(hello.dropLast(3)))),
     ConformanceCase(
+      "a final block that only the tail completes", deflate: agreed, frame(finText, [0x01]) + frame(finText, hello)),
+    ConformanceCase(
+      "a final block that a part of the tail completes", deflate: agreed,
+      frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07]) + frame(finText, hello)),
+    ConformanceCase(
       "data with the tail that belongs off it", deflate: agreed, frame(finText, hello + [0x00, 0x00, 0xFF, 0xFF])),
     ConformanceCase(
       "an error behind a final block", deflate: agreed,

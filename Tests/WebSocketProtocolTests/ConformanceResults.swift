@@ -790,6 +790,12 @@ let conformanceResults = #"""
   data that ends inside a block
     violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
     discards
+  a final block that only the tail completes
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
+    discards
+  a final block that a part of the tail completes
+    violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
+    discards
   data with the tail that belongs off it
     violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
     discards

@@ -1,7 +1,8 @@
 import Glibc
 import CZlib
 import Testing
-import WebSocketProtocol
+
+@testable import WebSocketProtocol
 
 @Suite struct PermessageDeflateNegotiationTests {
   private typealias Agreement = PermessageDeflate.Agreement
@@ -204,6 +205,19 @@ import WebSocketProtocol
     #expect(output == message)
     // The message does repeat itself farther back than that.
     #expect(compressed(message).count < bytes.count)
+  }
+
+  @Test func `without context takeover nothing is kept from one read to the next`() {
+    let agreement = Agreement(serverNoContextTakeover: true)
+    var receiver = MessageReceiver(role: .client, deflate: agreement)
+    var recorder = Recorder()
+    for _ in 0..<2 {
+      var wire = frame(0xC2, compressed(noise(5000))) + frame(0xC1, compressed(Array("Hello".utf8)))
+      wire.withUnsafeMutableBytes { receiver.receive($0, into: &recorder) }
+      let hasSpareMemory = receiver.hasSpareMemory
+      #expect(!hasSpareMemory)
+    }
+    #expect(recorder.lines.count == 4)
   }
 
   @Test func `a bomb costs no more memory than the limit`() {
