@@ -41,6 +41,7 @@ extension Connection {
     case .failure(let error):
       failOpening(.connectFailed(error))
     case .success(let socket):
+      guard let request else { return socket.close() }
       self.socket = socket
       do throws(SystemError) {
         registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
@@ -74,6 +75,7 @@ extension Connection {
     phase = .open
     // Most connections are idle most of the time: what the handshake needed is given back.
     if unsent.isEmpty { unsent = ByteBuffer() }
+    request = nil
     cancelTimer()
     if let agreement = response.deflate, let options = configuration.compression {
       receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)

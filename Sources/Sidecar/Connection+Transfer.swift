@@ -34,17 +34,16 @@ extension Connection: ReadinessHandler {
   /// is woken once a turn and not once a read.
   private func readAvailable() {
     var last = TransferResult.wouldBlock
-    var hasReadMuch = false
     for _ in 0..<Connection.readsPerTurn where !hasEnoughToDeliver {
       guard let socket, registration != nil else { break }
       last = readOnce(from: socket)
-      if hasReadMuch, case .wouldBlock = last { last = lookAgain(socket) }
+      if case .wouldBlock = last { last = lookAgain(socket) }
       guard case .bytes(let count) = last else { break }
+      eagerness.hasRead(count)
       // A read that does not fill the buffer has emptied the socket. But while much was copied, more may have come.
-      if count >= Connection.muchInOneRead { hasReadMuch = true } else if !hasReadMuch { break }
+      if !eagerness.isFlowing { break }
     }
     deliver()
-    if hasReadMuch, !readingIsPaused { thread.loop.expectMore() }
     switch last {
     case .bytes, .wouldBlock: break
     case .endOfStream: streamEnded(error: nil)
@@ -52,14 +51,13 @@ extension Connection: ReadinessHandler {
     }
   }
 
-  /// Reads what the peer is about to send, unless that takes longer than a moment: the more is delivered at once, the less
-  /// often threads change.
+  /// Reads what the peer is about to send, if that is likely to be soon: the more is delivered at once, the less often threads
+  /// change. Nothing but an empty socket is looked at twice, so nothing can have changed in between.
   private func lookAgain(_ socket: TCPSocket) -> TransferResult {
     var result = TransferResult.wouldBlock
-    thread.loop.lookAgain(atMost: Connection.looksPerTurn) {
+    eagerness.lookAgain {
       result = readOnce(from: socket)
-      if case .wouldBlock = result { return false }
-      return true
+      return result != .wouldBlock
     }
     return result
   }

@@ -27,11 +27,6 @@ actor Connection {
   /// How many times the read buffer is filled before other connections have their turn: 768 KiB, a quarter of a
   /// millisecond.
   static let readsPerTurn = 12
-  /// A read of so many bytes is followed by another one at once.
-  static let muchInOneRead = 8 << 10
-  /// How many times a socket that has just brought much, and is empty now, is looked at again before that is delivered:
-  /// some 10 µs.
-  static let looksPerTurn = 16
   /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
   /// than these fall out of the cache before they are received.
   static let deliveredAtOnce = (messages: 8192, bytes: 768 << 10)
@@ -45,7 +40,8 @@ actor Connection {
   nonisolated let hostBeingResolved = Locked<String?>(nil)
 
   let url: WebSocketURL
-  let request: OpeningRequest
+  /// What asks for the connection, until it is open.
+  var request: OpeningRequest?
   // Unchecked, here and below: whatever could call back into the connection, while a message is received or a frame is
   // written, does so by posting to the thread. The checks would be a quarter of what a message costs that comes alone.
   @exclusivity(unchecked) var phase = Phase.idle
@@ -65,6 +61,7 @@ actor Connection {
   var closing = ClosingHandshake(role: .client)
   /// What the system said when the stream broke.
   var streamError: SystemError?
+  @exclusivity(unchecked) var eagerness = Eagerness()
   /// The inbox is full: the socket is not read.
   @exclusivity(unchecked) var readingIsPaused = false
   /// What is being written. Not empty between turns only if the kernel took no more.

@@ -41,15 +41,36 @@ enum QueuedMessage {
 /// memory of both in use. Short messages stand in it by the run.
 struct MessageQueue: ~Copyable {
   private var base: UnsafeMutablePointer<QueuedMessage>?
-  private var capacity = 0
-  private var head = 0
-  private var tail = 0
+
+  // In 32 bits each: there are three of these queues in a sidecar, and ten thousand sidecars in a process.
+  private var storedCapacity: UInt32 = 0
+  private var storedHead: UInt32 = 0
+  private var storedTail: UInt32 = 0
+  private var storedCount: UInt32 = 0
 
   /// The run that messages are being taken from: before the entries.
   private var run = MessageRun()
 
-  /// How many messages there are.
-  private(set) var count = 0
+  private var capacity: Int {
+    get { Int(storedCapacity) }
+    set { storedCapacity = UInt32(truncatingIfNeeded: newValue) }
+  }
+
+  private var head: Int {
+    get { Int(storedHead) }
+    set { storedHead = UInt32(truncatingIfNeeded: newValue) }
+  }
+
+  private var tail: Int {
+    get { Int(storedTail) }
+    set { storedTail = UInt32(truncatingIfNeeded: newValue) }
+  }
+
+  /// How many messages there are. Each is charged 48 bytes at least, so that 32 bits hold more than there can be.
+  private(set) var count: Int {
+    get { Int(storedCount) }
+    set { storedCount = UInt32(truncatingIfNeeded: newValue) }
+  }
 
   init() {}
 

@@ -41,7 +41,6 @@ package final class EventLoop {
   @exclusivity(unchecked) private var slots: [Slot] = []
   @exclusivity(unchecked) private var freeSlots: [UInt32] = []
   @exclusivity(unchecked) private var batch: [Job] = []
-  @exclusivity(unchecked) private var eagerness = Eagerness()
   private var endObservers: [EndObserver: () -> Void] = [:]
   private var nextEndObserver: UInt64 = 0
   @exclusivity(unchecked) private var scratchStorage: UnsafeMutableRawBufferPointer?
@@ -148,24 +147,6 @@ package final class EventLoop {
     scratchStorage = nil
   }
 
-  // MARK: Looking again
-
-  /// Takes note that a descriptor brought much at once, so that there is likely to be more soon: see ``Eagerness``.
-  package func expectMore() {
-    assertOnThread()
-    eagerness.expectMore()
-  }
-
-  /// Calls `body` up to `limit` times, until it returns true, if that has paid of late; in between, others may use the core.
-  package func lookAgain(atMost limit: Int, _ body: () -> Bool) {
-    assertOnThread()
-    guard eagerness.isWorthwhile else { return }
-    for _ in 0..<limit {
-      sched_yield()
-      if body() { return eagerness.found() }
-    }
-  }
-
   // MARK: What it holds
 
   /// How many descriptors, timers and observers of the end are registered. What has ended must have taken back its own.
@@ -182,32 +163,23 @@ package final class EventLoop {
   /// Turns until a stop is requested, then runs the jobs that were handed in before it, and ends.
   func run() {
     while turn() {}
-    _ = serveJobs()
+    serveJobs()
     end()
   }
 
   /// One round; returns false when the loop is to stop.
   private func turn() -> Bool {
     let timeout: Int32
-    let isLooking = eagerness.takeTurn()
-    if isLooking {
-      sched_yield()
-      timeout = 0
-    } else {
-      switch jobs.park() {
-      case .stop: return false
-      case .jobs: timeout = 0
-      case .none: timeout = millisecondsToNextTimer()
-      }
+    switch jobs.park() {
+    case .stop: return false
+    case .jobs: timeout = 0
+    case .none: timeout = millisecondsToNextTimer()
     }
     // Without descriptors, there is only the sleep to poll for.
-    if timeout != 0 || slots.count != freeSlots.count {
-      let hasFound = serveDescriptors(timeout: timeout)
-      if isLooking, hasFound { eagerness.found() }
-    }
+    if timeout != 0 || slots.count != freeSlots.count { serveDescriptors(timeout: timeout) }
     serveTimers()
-    // Asked here too: a loop that always has something to look for never parks.
-    return serveJobs()
+    serveJobs()
+    return true
   }
 
   private func millisecondsToNextTimer() -> Int32 {
@@ -215,16 +187,14 @@ package final class EventLoop {
     return max(.zero, MonotonicInstant.now.duration(to: due)).pollMilliseconds
   }
 
-  /// Polls, and serves what is ready; returns whether anything was.
-  private func serveDescriptors(timeout: Int32) -> Bool {
+  private func serveDescriptors(timeout: Int32) {
     let count = poller?.wait(milliseconds: timeout) ?? 0
     for index in 0..<count {
-      guard let event = poller?.event(index) else { break }
+      guard let event = poller?.event(index) else { return }
       if event.token == EventLoop.wakeToken { continue }
       let slot = slots[Int(event.token & 0xFFFF_FFFF)]
       if slot.generation == UInt32(event.token >> 32) { slot.handler?.descriptorIsReady(event.readiness) }
     }
-    return count > 0
   }
 
   private func serveTimers() {
@@ -238,14 +208,11 @@ package final class EventLoop {
     }
   }
 
-  /// Runs the jobs that have arrived; returns false when the loop is to stop.
-  private func serveJobs() -> Bool {
-    let mustStop = jobs.take(into: &batch)
-    if !batch.isEmpty {
-      for job in batch { job.run() }
-      batch.removeAll(keepingCapacity: batch.capacity <= 1024)
-    }
-    return !mustStop
+  private func serveJobs() {
+    jobs.take(into: &batch)
+    guard !batch.isEmpty else { return }
+    for job in batch { job.run() }
+    batch.removeAll(keepingCapacity: batch.capacity <= 1024)
   }
 
   /// Names an action that waits for the loop's end.

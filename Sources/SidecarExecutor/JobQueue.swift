@@ -104,13 +104,11 @@ final class JobQueue: Sendable {
     }
   }
 
-  /// Moves the waiting jobs into `batch`, which must be empty, and lends the queue its storage; returns whether a stop has
-  /// been requested.
-  func take(into batch: inout [Job]) -> Bool {
+  /// Moves the waiting jobs into `batch`, which must be empty, and lends the queue its storage.
+  func take(into batch: inout [Job]) {
     state.withLock { state in
       state.isParked = false
       swap(&state.waiting, &batch)
-      return state.stopRequested
     }
   }
 
