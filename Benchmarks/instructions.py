@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Guards the speed of three paths by counting instructions, which a busy machine does not change.
+"""Guards the speed of a few paths by counting instructions, which a busy machine does not change.
 
 Each path is run under callgrind with two numbers of messages; the difference, divided, is what one message costs. It may
 not be more than the limit below: what was measured when the limit was set, and a tenth. A change that makes a path
@@ -15,13 +15,17 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / ".build" / "release" / "sidecar-bench"
 SERVER = ROOT / ".build" / "bench" / "bin" / "bench-server"
-COUNTS = (100_000, 400_000)
+MANY = (100_000, 400_000)
+SOME = (2_000, 8_000)
+FEW = (200, 1_000)
 
-# path, arguments, instructions a message at most
+# path, arguments, the two numbers of messages, instructions a message at most
 PATHS = [
-    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], 70),
-    ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], 365),
-    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], 780),
+    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], MANY, 70),
+    ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], MANY, 365),
+    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 780),
+    ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 5_700),
+    ("cycle: connect and close on a shared thread", ["cycles", "--api", "shared-thread"], FEW, 130_000),
 ]
 
 
@@ -48,11 +52,11 @@ def main() -> None:
     try:
         port = re.search(r"\d+", server.stdout.readline())[0]
         failed = False
-        for name, arguments, limit in PATHS:
-            few, many = (count_instructions(f"ws://127.0.0.1:{port}", arguments, count) for count in COUNTS)
-            each = (many - few) / (COUNTS[1] - COUNTS[0])
+        for name, arguments, counts, limit in PATHS:
+            few, many = (count_instructions(f"ws://127.0.0.1:{port}", arguments, count) for count in counts)
+            each = (many - few) / (counts[1] - counts[0])
             failed |= each > limit
-            print(f"{name:40} {each:7.1f} instructions a message, at most {limit}{' TOO MANY' if each > limit else ''}")
+            print(f"{name:44} {each:9.1f} instructions a message, at most {limit}{' TOO MANY' if each > limit else ''}")
     finally:
         server.kill()
     sys.exit(1 if failed else 0)

@@ -82,8 +82,7 @@ struct Inflater: ~Copyable {
         try inflate(tail, tailSize: Self.tailSize, into: &storage, limit: limit)
       }
     }
-    // zlib.h, `inflate`: 128 for the end of a block, and the number of bits not used yet.
-    if !endsWithFinalBlock, storage.count <= limit, let stream, stream.pointee.data_type & 0b1011_1111 != 128 {
+    if !endsWithFinalBlock, storage.count <= limit, let stream, !Self.isBetweenBlocks(stream) {
       throw ProtocolViolation(.corruptCompressedData("it ends inside a block"))
     }
     isEmpty = true
@@ -129,8 +128,14 @@ struct Inflater: ~Copyable {
   private func isThrough(_ stream: UnsafeMutablePointer<z_stream>, tailSize: Int) -> Bool {
     // A final block that ends with the data needs no tail; one that ends inside of it was cut.
     if isBehindFinalBlock, stream.pointee.avail_in <= tailSize { return true }
-    // With room left over, zlib has nothing more to say about its input.
-    return stream.pointee.avail_in == 0 && stream.pointee.avail_out > 0
+    // With room left over, or between two blocks, zlib has nothing more to say about its input. Asked all the same, it would
+    // forget that it stands between two blocks.
+    return stream.pointee.avail_in == 0 && (stream.pointee.avail_out > 0 || Self.isBetweenBlocks(stream))
+  }
+
+  /// zlib.h, `inflate`: 128 for the end of a block, and the number of bits not used yet.
+  private static func isBetweenBlocks(_ stream: UnsafeMutablePointer<z_stream>) -> Bool {
+    stream.pointee.data_type & 0b1011_1111 == 128
   }
 
   private mutating func step(
