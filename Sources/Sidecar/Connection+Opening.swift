@@ -5,7 +5,8 @@ internal import WebSocketProtocol
 /// The way to an open connection: resolve, connect, upgrade (RFC 6455 §4.1).
 extension Connection {
   func start() {
-    phase = .resolving
+    guard case .idle(let request) = phase else { return }
+    phase = .resolving(request)
     setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
     let host = url.host
     hostBeingResolved.withLock { $0 = host }
@@ -22,7 +23,7 @@ extension Connection {
   }
 
   private func resolved(_ result: Result<[SocketAddress], ResolutionError>) {
-    guard case .resolving = phase else { return }
+    guard case .resolving(let request) = phase else { return }
     switch result {
     case .failure(let error):
       failOpening(.resolutionFailed(error))
@@ -31,17 +32,17 @@ extension Connection {
       let attempts = HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
         self?.onThread(result) { connection, result in connection.connected(result) }
       }
-      phase = .connecting(attempts)
+      phase = .connecting(attempts, request)
       attempts.start()
     }
   }
 
   private func connected(_ result: Result<TCPSocket, ConnectError>) {
+    guard case .connecting(_, let request) = phase else { return }
     switch result {
     case .failure(let error):
       failOpening(.connectFailed(error))
     case .success(let socket):
-      guard let request else { return socket.close() }
       self.socket = socket
       do throws(SystemError) {
         registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
@@ -75,7 +76,6 @@ extension Connection {
     phase = .open
     // Most connections are idle most of the time: what the handshake needed is given back.
     if unsent.isEmpty { unsent = ByteBuffer() }
-    request = nil
     cancelTimer()
     if let agreement = response.deflate, let options = configuration.compression {
       receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)

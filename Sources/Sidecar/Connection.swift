@@ -12,9 +12,9 @@ internal import WebSocketProtocol
 actor Connection {
   /// How far the connection has come. Closing is a matter of the open phase: see `ClosingHandshake`.
   enum Phase {
-    case idle
-    case resolving
-    case connecting(HappyEyeballs)
+    case idle(OpeningRequest)
+    case resolving(OpeningRequest)
+    case connecting(HappyEyeballs, OpeningRequest)
     case upgrading(OpeningResponseParser)
     case open
     /// Told to everyone, except that a sender still has the turn at the socket.
@@ -40,11 +40,9 @@ actor Connection {
   nonisolated let hostBeingResolved = Locked<String?>(nil)
 
   let url: WebSocketURL
-  /// What asks for the connection, until it is open.
-  var request: OpeningRequest?
   // Unchecked, here and below: whatever could call back into the connection, while a message is received or a frame is
   // written, does so by posting to the thread. The checks would be a quarter of what a message costs that comes alone.
-  @exclusivity(unchecked) var phase = Phase.idle
+  @exclusivity(unchecked) var phase: Phase
   @exclusivity(unchecked) var socket: TCPSocket?
   @exclusivity(unchecked) var registration: EventLoop.Registration?
   /// The deadline of the phase, or of the closing handshake.
@@ -75,7 +73,7 @@ actor Connection {
     handler: MessageHandler?
   ) {
     self.url = url
-    self.request = request
+    phase = .idle(request)
     self.configuration = configuration
     self.thread = thread
     self.handler = handler
@@ -147,7 +145,7 @@ actor Connection {
   func finish(_ status: CloseStatus) {
     switch phase {
     case .ending, .ended: return
-    case .connecting(let attempts): attempts.cancel()
+    case .connecting(let attempts, _): attempts.cancel()
     case .idle, .resolving, .upgrading, .open: break
     }
     phase = .ending(status)

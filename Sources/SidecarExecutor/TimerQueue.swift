@@ -80,7 +80,10 @@ package struct TimerQueue {
     return takeAction(removeTop().timer)
   }
 
-  private func isLive(_ timer: TimerID) -> Bool { slots[Int(timer.slot)].generation == timer.generation }
+  /// Whether a timer still has its slot. One of another queue, such as the one that a loop had before it ended, has none.
+  private func isLive(_ timer: TimerID) -> Bool {
+    Int(timer.slot) < slots.count && slots[Int(timer.slot)].generation == timer.generation
+  }
 
   private mutating func addSlot() -> UInt32 {
     slots.append(Slot())

@@ -105,7 +105,6 @@ struct Inflater: ~Copyable {
     stream = nil
     mustReset = false
     isBehindFinalBlock = false
-    endsWithFinalBlock = false
   }
 
   /// Takes `input`, whose last `tailSize` bytes are the tail.
@@ -173,7 +172,6 @@ struct Inflater: ~Copyable {
       inflateReset(stream)
       mustReset = false
       isBehindFinalBlock = false
-      endsWithFinalBlock = false
     }
     return stream
   }

@@ -133,9 +133,9 @@ struct MessageAssembler: ~Copyable {
     return try endMessage().map { .lent($0, bytes) }
   }
 
-  /// Whether there is memory that is of no use until the next message.
+  /// Whether there is memory that is of no use until the next compressed message.
   var hasSpareMemory: Bool {
-    mutating get { !isInsideMessage && inflater?.hasSpareMemory == true }
+    mutating get { inflater?.hasSpareMemory == true }
   }
 
   /// Gives that memory back.

@@ -39,7 +39,7 @@ package struct MessageReceiver: ~Copyable {
   /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
   @usableFromInline private(set) var expectsWholeMessage: Bool
 
-  /// Whether there is memory that is of no use until the next message. It may come in the same read.
+  /// Whether there is memory that is of no use until the next compressed message. It may come in the same read.
   @usableFromInline private(set) var hasSpareMemory = false
 
   /// The fast path for payload that comes in small pieces; open only in the middle of a data frame.

@@ -152,12 +152,13 @@ extension PayloadArena {
 
   /// Stores a message of at most `maximumSharedPayload` bytes as the first one of a run.
   package mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) -> MessageRun {
-    let size = bytes.count + MessageRun.headerSize
-    if chunk == nil || size > Self.chunkSize - used {
-      chunk = PayloadChunk(byteCount: Self.chunkSize)
+    // Without a chunk, all of it counts as used.
+    if bytes.count + MessageRun.headerSize > Self.chunkSize - used {
+      chunk = nil
       used = 0
     }
-    guard let chunk else { stopForLackOfMemory("there is no chunk") }
+    let chunk = chunk ?? PayloadChunk(byteCount: Self.chunkSize)
+    self.chunk = chunk
     let start = used
     place(kind, bytes, at: chunk.base + used)
     return MessageRun(

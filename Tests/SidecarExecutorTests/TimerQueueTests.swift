@@ -40,6 +40,17 @@ import Testing
     queue.cancel(timer)
   }
 
+  @Test func `a timer of a queue that is gone is left alone`() {
+    var old = TimerQueue()
+    _ = old.schedule(at: start) {}
+    let timer = old.schedule(at: start) {}
+    var queue = TimerQueue()
+    #expect(queue.cancel(timer) == nil)
+    _ = queue.schedule(at: start) {}
+    #expect(queue.cancel(timer) == nil)
+    #expect(queue.count == 1)
+  }
+
   @Test func `ten thousand timers, half of them cancelled, stay in order`() {
     var queue = TimerQueue()
     var generator = SystemRandomNumberGenerator()

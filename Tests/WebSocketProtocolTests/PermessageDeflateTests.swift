@@ -211,13 +211,15 @@ import Testing
     let agreement = Agreement(serverNoContextTakeover: true)
     var receiver = MessageReceiver(role: .client, deflate: agreement)
     var recorder = Recorder()
-    for _ in 0..<2 {
-      var wire = frame(0xC2, compressed(noise(5000))) + frame(0xC1, compressed(Array("Hello".utf8)))
+    for end in [[], [8]] as [[UInt8]] {
+      // Another message has begun then, but it is not compressed.
+      let messages = frame(0xC2, compressed(noise(5000))) + frame(0xC1, compressed(Array("Hello".utf8)))
+      var wire = end + messages + [0x82, 2, 7]
       wire.withUnsafeMutableBytes { receiver.receive($0, into: &recorder) }
       let hasSpareMemory = receiver.hasSpareMemory
       #expect(!hasSpareMemory)
     }
-    #expect(recorder.lines.count == 4)
+    #expect(recorder.lines.count == 5)
   }
 
   @Test func `a bomb costs no more memory than the limit`() {

@@ -49,6 +49,7 @@ struct csystem_event csystem_event_at(const struct epoll_event *_Nonnull events,
 
 /// The system's text for an errno value, written into `buffer`; never fails, always terminated.
 void csystem_error_text(int error, char *_Nonnull buffer, size_t capacity);
+
 /// A place where one thread sleeps until a time has passed or it is woken. Never freed.
 struct csystem_alarm;
 
