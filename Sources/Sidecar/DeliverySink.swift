@@ -77,7 +77,7 @@ struct InboxSink: DeliverySink, ~Copyable {
     endRun()
     let shared = read.share(bytes)
     switch kind {
-    case .text: messages.append(shared.map { .text($0) } ?? .ready(.text(String(decoding: bytes, as: UTF8.self))))
+    case .text: messages.append(shared.map { .text($0) } ?? .ready(.text(String(validUTF8: bytes))))
     case .binary:
       let payload: WebSocketPayload = shared ?? WebSocketPayload(copying: bytes)
       messages.append(.ready(.binary(payload)))

@@ -17,7 +17,7 @@ enum QueuedMessage {
       case .ready(let message):
         return message
       case .text(let payload):
-        return .text(payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+        return .text(payload.withUnsafeBytes { String(validUTF8: $0) })
       case .short(var run):
         return run.takeFirst()
       }

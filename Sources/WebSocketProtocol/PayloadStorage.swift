@@ -119,7 +119,7 @@ package struct MessageRun: Sendable {
     let (isText, offset, length) = first
     start = UInt32(truncatingIfNeeded: offset &+ length)
     if isText {
-      return .text(String(decoding: UnsafeRawBufferPointer(start: base + offset, count: length), as: UTF8.self))
+      return .text(String(validUTF8: UnsafeRawBufferPointer(start: base + offset, count: length)))
     }
     if length == 0 { return .binary(WebSocketPayload()) }
     return .binary(

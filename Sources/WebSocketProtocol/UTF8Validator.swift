@@ -99,6 +99,19 @@ package struct UTF8Validator: Sendable {
     return seen & highBits == 0
   }
 
+  /// Whether `bytes` is ASCII.
+  @inlinable
+  static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.count <= 128 ? isShortASCII(bytes) : isLongASCII(bytes)
+  }
+
+  @usableFromInline
+  static func isLongASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let start = bytes.baseAddress else { return true }
+    return skipASCII(start, from: 0, to: bytes.count) > bytes.count - 8
+      && isShortASCII(UnsafeRawBufferPointer(rebasing: bytes.suffix(8)))
+  }
+
   @usableFromInline
   static func isValidText(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var validator = UTF8Validator()
@@ -168,5 +181,18 @@ package struct UTF8Validator: Sendable {
   private static func isThreeByteCharacter(_ word: UInt64) -> Bool {
     let bits = word & 0x200F
     return bits != 0 && bits != 0x200D
+  }
+}
+
+extension String {
+  /// Makes a string of a copy of bytes that have been found to be UTF-8. Bytes that are not make an unusable string.
+  ///
+  /// A string that is made in any other way is checked once more, byte by byte if it is not ASCII.
+  @inlinable @inline(__always)
+  package init(validUTF8 bytes: UnsafeRawBufferPointer) {
+    assert(UTF8Validator.isValid(bytes))
+    let units = bytes.assumingMemoryBound(to: UInt8.self).span
+    // Known to be ASCII, it is compared and counted by the byte.
+    self.init(copying: UTF8Span(unchecked: units, isKnownASCII: UTF8Validator.isASCII(bytes)))
   }
 }
