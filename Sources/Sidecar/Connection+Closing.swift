@@ -52,6 +52,7 @@ extension Connection {
   private func awaitEndOfStream() {
     // The receiver discards what comes now: it is read to find the end of the stream.
     resumeReading()
+    thread.loop.expectAnswer()
     dropNoLater(than: .after(min(Connection.endOfStreamGrace, configuration.closeTimeout)))
   }
 

@@ -65,7 +65,7 @@ extension Connection: ReadinessHandler {
   /// Whether the turn is over. Control frames end it: they are acted on at once, and Pongs that nobody asked for do not
   /// pile up.
   private var hasEnoughToDeliver: Bool {
-    !inboxSink.control.isEmpty || inboxSink.count >= Connection.deliveredAtOnce.messages
+    inboxSink.hasControl || inboxSink.count >= Connection.deliveredAtOnce.messages
       || inboxSink.cost >= min(Connection.deliveredAtOnce.bytes, configuration.inboundCapacity)
   }
 
@@ -116,7 +116,7 @@ extension Connection: ReadinessHandler {
       bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
     }
     guard case .open = phase, !bytes.isEmpty else { return }
-    places.outbox.heardPeer()
+    places.expectation.heardPeer()
     if handler == nil {
       receiver.receive(bytes, into: &inboxSink)
     } else {
@@ -126,7 +126,7 @@ extension Connection: ReadinessHandler {
 
   /// Takes `count` bytes of a message that were read straight to their place.
   private func receiveDirectly(_ count: Int) {
-    places.outbox.heardPeer()
+    places.expectation.heardPeer()
     if handler == nil {
       receiver.didReadDirectly(count: count, into: &inboxSink)
     } else {
@@ -145,10 +145,7 @@ extension Connection: ReadinessHandler {
   /// Hands over what was read since the last time.
   private func deliver() {
     deliverMessages()
-    if inboxSink.control.isEmpty { return }
-    let control = inboxSink.control
-    inboxSink.control = ControlEvents()
-    act(on: control)
+    if let control = inboxSink.takeControl() { act(on: control) }
   }
 
   private func deliverMessages() {
@@ -197,6 +194,7 @@ extension Connection: ReadinessHandler {
         break
       }
       unsent.consume(count)
+      thread.loop.expectAnswer()
       budget -= count
       places.outbox.wrote(count)
     }

@@ -54,6 +54,19 @@ struct InboxSink: DeliverySink, ~Copyable {
   /// How many messages there are.
   var count: Int { messages.count + runCount }
 
+  /// Whether something came beside messages.
+  var hasControl: Bool { !control.isEmpty }
+
+  /// Takes what came beside messages, and leaves nothing.
+  ///
+  /// Here, and not where it is used: of a property that can't be copied, the compiler (6.3, without optimisation) reads a part
+  /// from a copy that it has freed by then.
+  mutating func takeControl() -> ControlEvents? {
+    if control.isEmpty { return nil }
+    defer { control = ControlEvents() }
+    return control
+  }
+
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     cost += bytes.count + Inbox.overheadPerMessage
     if bytes.count <= PayloadArena.maximumSharedPayload {

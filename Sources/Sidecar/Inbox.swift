@@ -51,11 +51,13 @@ final class Inbox: Sendable {
   private let front = Locked(MessageQueue())
   private let back = Locked(Back())
   private let capacity: Int
+  private let expectation: Expectation
   private let nextWaitID = Atomic<UInt64>(0)
 
   /// Makes an empty inbox that pauses reading when `capacity` bytes wait.
-  init(capacity: Int) {
+  init(capacity: Int, expectation: Expectation = Expectation()) {
     self.capacity = capacity
+    self.expectation = expectation
   }
 
   // MARK: From the sidecar thread
@@ -83,6 +85,7 @@ final class Inbox: Sendable {
       while !back.waiting.isEmpty, let message = messages.popFirst(), let receiver = back.waiting.popFirst() {
         back.cost -= Inbox.cost(of: message)
         if first == nil { first = (receiver, message) } else { others.append((receiver, message)) }
+        expectation.setAwaited(!back.waiting.isEmpty)
       }
       // The charge may be for more than each message: memory that several of them share.
       if messages.isEmpty, back.messages.isEmpty { back.cost = 0 }
@@ -108,6 +111,7 @@ final class Inbox: Sendable {
       back.withLock { back in
         if back.end == nil { back.end = end }
         receivers = back.waiting.removeAll()
+        expectation.setAwaited(false)
         guard discarding else { return }
         back.cost = 0
         swap(&droppedBack, &back.messages)
@@ -141,9 +145,10 @@ final class Inbox: Sendable {
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
           back.waiting.append(.task(continuation), id: id)
+          expectation.setAwaited(true)
           return nil
         }
-        if let handover { continuation.resume(returning: handover) }
+        if let handover { continuation.resume(returning: handover) } else { expectation.receiverWaits() }
       }
     } onCancel: {
       giveUp(id, .cancelled)
@@ -158,11 +163,13 @@ final class Inbox: Sendable {
       let thread = back.waiting.idleThread ?? WaitingThread()
       back.waiting.idleThread = nil
       back.waiting.append(.thread(thread), id: id)
+      expectation.setAwaited(true)
       waiting = thread
       return nil
     }
     if let handover { return handover.reception }
     guard let waiting else { return .timedOut }
+    expectation.receiverWaits()
     if !waiting.wait(until: deadline) {
       giveUp(id, .timedOut)
       // It is this thread itself that gives up, or somebody who is just giving it something.
@@ -179,7 +186,11 @@ final class Inbox: Sendable {
 
   /// Ends the wait of one receiver, unless it is, or was, given something.
   private func giveUp(_ id: UInt64, _ handover: Handover) {
-    back.withLock { $0.waiting.remove(id) }?.receive(handover)
+    let receiver = back.withLock { back in
+      defer { expectation.setAwaited(!back.waiting.isEmpty) }
+      return back.waiting.remove(id)
+    }
+    receiver?.receive(handover)
   }
 
   /// Takes the next message or the end; without either, does what `orElse` says about the back.

@@ -80,15 +80,15 @@ final class Outbox: Sendable {
   private let compressor = Locked(Compressor())
   /// Messages of at least this size are compressed; none is until that has been agreed on.
   private let compressionThreshold = Atomic(Int.max)
-  /// The peer has sent something since a sender last had the turn: what is sent now is likely to be an answer.
-  private let hasHeardPeer = Atomic(true)
   private let highWatermark: Int
   private let thread: SidecarThread
+  private let expectation: Expectation
 
   /// Makes the outbox of a connection that is not open yet, whose sidecar runs on `thread`.
-  init(highWatermark: Int, thread: SidecarThread) {
+  init(highWatermark: Int, thread: SidecarThread, expectation: Expectation) {
     self.highWatermark = highWatermark
     self.thread = thread
+    self.expectation = expectation
   }
 
   // MARK: From any thread
@@ -161,7 +161,8 @@ final class Outbox: Sendable {
 
   /// Whether a message that found the queue empty should be written by its sender.
   private func isLone(_ state: inout State) -> Bool {
-    if hasHeardPeer.exchange(false, ordering: .relaxed) { return true }
+    // What is sent behind something received is likely to be an answer.
+    if expectation.ask() { return true }
     let now = MonotonicInstant.now
     defer { state.lastTurn = now }
     return state.lastTurn.duration(to: now) > Outbox.burstGap
@@ -187,7 +188,7 @@ final class Outbox: Sendable {
       swap(&mine, &state.returned)
       return state.requestFlush
     }
-    requestFlush?()
+    if let requestFlush { requestFlush() } else { expectation.hasAsked() }
   }
 
   /// Takes a waiter back; false if it has been, or is just being, completed.
@@ -272,11 +273,6 @@ final class Outbox: Sendable {
   func compress(_ agreement: PermessageDeflate.Agreement, _ options: WebSocketCompression) {
     compressor.withLock { $0.deflater = Deflater(agreement, role: .client, level: options.level) }
     compressionThreshold.store(options.threshold, ordering: .releasing)
-  }
-
-  /// Notes that the peer has sent something.
-  func heardPeer() {
-    hasHeardPeer.store(true, ordering: .relaxed)
   }
 
   /// Queues a control frame, whatever the watermark says; the caller flushes.

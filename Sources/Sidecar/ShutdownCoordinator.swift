@@ -64,6 +64,11 @@ final class ShutdownCoordinator: Sendable {
     if ownsThread { thread.whenEnded { self.handle(.threadEnded) } }
   }
 
+  /// Takes note that there is nothing to shut down: the sidecar never had a thread. It has not been counted either.
+  func forgo() {
+    state.withLock { $0.wasRequested = true }
+  }
+
   /// What there is to report so far, for a caller that can't wait.
   var provisionalReport: ShutdownReport {
     report.current ?? makeReport(state.withLock { $0 }, isFinal: false)

@@ -12,6 +12,8 @@ struct WaitingPlaces: Sendable {
   let gate = DeliveryGate()
   /// Senders that wait for room.
   let outbox: Outbox
+  /// Whether a receiver waits for what a sender has asked. Ends no wait.
+  let expectation: Expectation
   /// Callers of `ping`.
   let pings = Pings()
   /// Callers that wait for the connection to open.
@@ -26,8 +28,9 @@ struct WaitingPlaces: Sendable {
   }
 
   init(_ configuration: WebSocketConfiguration, thread: SidecarThread) {
-    inbox = Inbox(capacity: configuration.inboundCapacity)
-    outbox = Outbox(highWatermark: configuration.outboundCapacity, thread: thread)
+    expectation = Expectation(of: thread)
+    inbox = Inbox(capacity: configuration.inboundCapacity, expectation: expectation)
+    outbox = Outbox(highWatermark: configuration.outboundCapacity, thread: thread, expectation: expectation)
   }
 
   /// Ends every wait but the one for the end, because it is settled how the connection ends. Messages that have arrived

@@ -63,7 +63,11 @@ public actor WebSocketSidecar {
     let url = try WebSocketURL(url)
     let request = try configuration.request(to: url)
     do throws(SystemError) {
-      if let sharedThread { thread = sharedThread } else { thread = try SidecarThread(name: configuration.threadName) }
+      if let sharedThread {
+        thread = sharedThread
+      } else {
+        thread = try SidecarThread(unstarted: configuration.threadName)
+      }
     } catch {
       throw .systemResources(error)
     }
@@ -73,8 +77,20 @@ public actor WebSocketSidecar {
     outbox = connection.places.outbox
     coordinator = ShutdownCoordinator(
       connection: connection, thread: thread, ownsThread: sharedThread == nil, tasks: tasks)
+    if sharedThread != nil {
+      LiveCounters.sidecars.increment()
+      connection.post { [weak self] in $0.start(for: self) }
+      return
+    }
+    // The server is asked first: it answers while the system makes the thread.
+    thread.beforeStart { connection.onThread(self) { $0.start(for: $1) } }
+    do throws(SystemError) {
+      try thread.start()
+    } catch {
+      coordinator.forgo()
+      throw .systemResources(error)
+    }
     LiveCounters.sidecars.increment()
-    connection.post { [weak self] in $0.start(for: self) }
   }
 
   deinit {

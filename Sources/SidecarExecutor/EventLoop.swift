@@ -33,6 +33,7 @@ package final class EventLoop {
   private static let scratchCapacity = 64 * 1024
 
   private let jobs: JobQueue
+  let vigil = Vigil()
   private var wake: WakeSignal?
   // Unchecked: all of it belongs to one thread, and no access lasts while a handler, an action or a job runs. The checks
   // would be a quarter of a turn.
@@ -113,6 +114,12 @@ package final class EventLoop {
     return index < slots.count && slots[index].generation == registration.generation
   }
 
+  /// Takes note that a peer is about to answer: the loop watches for a moment before it next sleeps.
+  package func expectAnswer() {
+    assertOnThread()
+    _ = vigil.request()
+  }
+
   // MARK: Timers
 
   /// Runs `action` on the loop at `deadline`, or never for ``Deadline/never`` and on a loop that has ended.
@@ -176,7 +183,10 @@ package final class EventLoop {
     case .none: timeout = millisecondsToNextTimer()
     }
     // Without descriptors, there is only the sleep to poll for.
-    if timeout != 0 || slots.count != freeSlots.count { serveDescriptors(timeout: timeout) }
+    let hasDescriptors = slots.count != freeSlots.count
+    if timeout != 0 || hasDescriptors {
+      serveDescriptors(timeout: timeout, watching: timeout != 0 && hasDescriptors && vigil.begin())
+    }
     serveTimers()
     serveJobs()
     return true
@@ -187,8 +197,26 @@ package final class EventLoop {
     return max(.zero, MonotonicInstant.now.duration(to: due)).pollMilliseconds
   }
 
-  private func serveDescriptors(timeout: Int32) {
-    let count = poller?.wait(milliseconds: timeout) ?? 0
+  /// Polls without sleeping until there is something, but not for long; returns how many descriptors are ready.
+  private func watch() -> Int {
+    let end = MonotonicInstant.now + Vigil.length
+    while true {
+      let count = poller?.wait(milliseconds: 0) ?? 0
+      if count > 0 {
+        // A wake-up is neither what was waited for, nor does it say that it would not have come.
+        if (0..<count).contains(where: { poller?.event($0).token != EventLoop.wakeToken }) { vigil.end(found: true) }
+        return count
+      }
+      guard MonotonicInstant.now < end else {
+        vigil.end(found: false)
+        return 0
+      }
+    }
+  }
+
+  private func serveDescriptors(timeout: Int32, watching: Bool) {
+    var count = watching ? watch() : 0
+    if count == 0 { count = poller?.wait(milliseconds: timeout) ?? 0 }
     for index in 0..<count {
       guard let event = poller?.event(index) else { return }
       if event.token == EventLoop.wakeToken { continue }

@@ -36,6 +36,14 @@ final class JobQueue: Sendable {
     var wake: WakeSignal?
     /// A stand-in is at work on `waiting`.
     var standInIsRunning = false
+
+    /// What has to be signalled so that the loop sees what has changed; nil if it does not sleep. On its own thread it
+    /// does not, whatever it said before it last did.
+    mutating func takeWake(onThread: Bool) -> WakeSignal? {
+      guard isParked, !onThread else { return nil }
+      isParked = false
+      return wake
+    }
   }
 
   private let state: Locked<State>
@@ -64,27 +72,28 @@ final class JobQueue: Sendable {
     var needsStandIn = false
     let wake: WakeSignal? = state.withLock { state in
       state.waiting.append(job)
-      guard let wake = state.wake else {
+      if state.wake == nil {
         needsStandIn = !state.standInIsRunning
         state.standInIsRunning = true
-        return nil
       }
-      guard state.isParked else { return nil }
-      state.isParked = false
-      return wake
+      return state.takeWake(onThread: isCurrent)
     }
     // Outside the lock, so that the woken loop does not run straight into it.
     wake?.signal()
     if needsStandIn { startStandIn() }
   }
 
+  /// Ends the loop's sleep, if it sleeps.
+  func wake() {
+    let wake = state.withLock { $0.takeWake(onThread: isCurrent) }
+    wake?.signal()
+  }
+
   /// Asks the loop to end after the jobs that it finds waiting.
   func requestStop() {
     let wake: WakeSignal? = state.withLock { state in
       state.stopRequested = true
-      guard state.isParked else { return nil }
-      state.isParked = false
-      return state.wake
+      return state.takeWake(onThread: isCurrent)
     }
     wake?.signal()
   }

@@ -38,23 +38,43 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Starts a thread.
   ///
   /// Throws ``SystemError`` when the process is out of descriptors (two are needed) or threads.
-  public init(name: String = "sidecar") throws(SystemError) {
+  public convenience init(name: String = "sidecar") throws(SystemError) {
+    try self.init(unstarted: name)
+    try start()
+  }
+
+  /// Makes a thread that does not run before ``start()``. Whoever makes it may act for it until then: see
+  /// ``beforeStart(_:)``.
+  package init(unstarted name: String) throws(SystemError) {
     self.name = name
     let wake = try WakeSignal()
     jobs = JobQueue(wake: wake)
     eventLoop = try EventLoop(jobs: jobs, wake: wake)
     ended = Completion()
+    handle = Locked(.released)
+  }
+
+  /// Runs `body` as if on the thread, which has not been started. What it begins goes on while the system makes the thread.
+  package func beforeStart(_ body: () -> Void) {
+    jobs.asCurrent(body)
+  }
+
+  /// Starts the thread; to be called once. If the system has none, whatever was begun for it ends as with the thread's end.
+  package func start() throws(SystemError) {
     let main = ThreadMain(jobs: jobs, loop: eventLoop, ended: ended)
     let context = Unmanaged.passRetained(main)
     var thread = pthread_t()
     LiveCounters.threads.increment()
     let error = csystem_thread_start(&thread, name, sidecarThreadMain, context.toOpaque())
-    handle = Locked(error == 0 ? .joinable(thread) : .released)
     guard error == 0 else {
       LiveCounters.threads.decrement()
       context.release()
+      jobs.requestStop()
+      main.run()
+      ended.complete(())
       throw SystemError("pthread_create", code: error)
     }
+    handle.withLock { $0 = .joinable(thread) }
   }
 
   deinit {
@@ -116,6 +136,14 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   package func post(_ closure: @escaping @Sendable () -> Void) {
     jobs.enqueue(.closure(closure))
   }
+
+  /// Takes note that a peer is about to answer whoever calls: the loop watches for a moment before it next sleeps.
+  package func expectAnswer() {
+    if eventLoop.vigil.request() { jobs.wake() }
+  }
+
+  /// How often in a row the loop has watched in vain, up to what makes it tired.
+  package var vainVigilCount: Int { eventLoop.vigil.missCount }
 
   /// The loop, for code that runs on the thread.
   package var loop: EventLoop {

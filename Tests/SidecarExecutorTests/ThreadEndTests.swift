@@ -267,7 +267,7 @@ import Testing
 }
 
 /// A pipe that nobody writes to.
-private struct Pipe: Sendable {
+struct Pipe: Sendable {
   let readEnd: Int32
   let writeEnd: Int32
 

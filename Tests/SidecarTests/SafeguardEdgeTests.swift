@@ -182,7 +182,7 @@ import WebSocketProtocol
 
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1, thread: thread)
+    let outbox = Outbox(highWatermark: 1, thread: thread, expectation: Expectation())
     let socket = TCPSocket(owning: dup(0))
     outbox.refuse(.closed(nil))
     outbox.open(socket) {}
@@ -193,7 +193,7 @@ import WebSocketProtocol
 
   @Test func `the sidecar does not write beside a sender that is writing`() async throws {
     let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1 << 30, thread: thread)
+    let outbox = Outbox(highWatermark: 1 << 30, thread: thread, expectation: Expectation())
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
     outbox.open(TCPSocket(owning: pair[0])) {}
@@ -467,6 +467,44 @@ import WebSocketProtocol
       let socket = TCPSocket(owning: pair[0])
       let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { socket.write($0) }
       exit(result == .failed(SystemError("send", code: EPIPE)) ? 0 : 3)
+    }
+  }
+
+  // MARK: A thread that can't be started
+
+  @Test func `a sidecar whose thread can't be started takes its connection back`() async {
+    // In a process of its own, whose memory is limited. Ended without LeakSanitizer: the threads that run are kept.
+    await #expect(processExitsWith: .success) {
+      // A sanitizer needs all that there is.
+      if ProcessCensus.virtualBytes() > 1 << 40 { _exit(0) }
+      // Takes connections, and never says anything.
+      let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      guard listen(listener, 128) == 0, let port = SocketAddress(of: listener, peer: false)?.port else { _exit(1) }
+      let url = "ws://127.0.0.1:\(port)/"
+      let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
+      var unlimited = rlimit()
+      getrlimit(resource, &unlimited)
+      var limit = unlimited
+      limit.rlim_cur = rlim_t(ProcessCensus.virtualBytes() + 256 << 20)
+      guard setrlimit(resource, &limit) == 0 else { _exit(2) }
+      var clients: [WebSocketSidecar] = []
+      var failures = 0
+      while failures < 20, clients.count < 100 {
+        do throws(WebSocketError) {
+          clients.append(try WebSocketSidecar(url))
+        } catch {
+          guard case .systemResources(let reason) = error, reason.call == "pthread_create" else { _exit(3) }
+          failures += 1
+        }
+      }
+      setrlimit(resource, &unlimited)
+      guard failures == 20, !clients.isEmpty else { _exit(4) }
+      let counts = LiveCounts.current
+      guard counts.sidecars == clients.count else { _exit(5) }
+      guard counts.threads == clients.count else { _exit(6) }
+      // They had begun to connect, before there was to be a thread.
+      guard counts.connections == clients.count else { _exit(7) }
+      _exit(0)
     }
   }
 

@@ -1,0 +1,77 @@
+import SidecarExecutor
+import SidecarTesting
+import TestSupport
+import Testing
+import WebSocketProtocol
+
+@testable import Sidecar
+
+/// Each vigil of these tests is in vain, and counted as such: nobody answers.
+@Suite(.census) struct `The answer to what was asked is watched for` {
+  private func withSilentServer(_ body: (WebSocketSidecar) async throws -> Void) async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .sendClose(), .endOfStream]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    try await body(client)
+    #expect(await client.shutdown().isClean)
+    await server.stop()
+  }
+
+  @Test func `when a receiver begins to wait for it`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.vainVigilCount
+      try await client.send("question")
+      #expect(client.thread.vainVigilCount == before)
+      await #expect(throws: WebSocketError.timedOut(.receive)) {
+        try await client.receive(timeout: .milliseconds(50))
+      }
+      #expect(eventually { client.thread.vainVigilCount == before + 1 })
+    }
+  }
+
+  @Test func `when a receiver that waits already is to get it`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.vainVigilCount
+      let receiving = Task.immediate { try await client.receive() }
+      #expect(eventually { client.inbox.hasWaiters })
+      #expect(client.thread.vainVigilCount == before)
+      try await client.send("question")
+      #expect(eventually { client.thread.vainVigilCount == before + 1 })
+      receiving.cancel()
+      await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
+      // Nobody waits any more, and nobody is asked on anybody's behalf.
+      #expect(!client.places.expectation.isAwaited)
+    }
+  }
+
+  @Test func `when a thread waits for it`() async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .sendClose(), .endOfStream]))
+    let url = server.url
+    try await onThread {
+      let client = try BlockingWebSocket(url)
+      let before = client.sidecar.thread.vainVigilCount
+      try client.send("question")
+      #expect(throws: WebSocketError.timedOut(.receive)) { try client.receive(timeout: .milliseconds(50)) }
+      #expect(eventually { client.sidecar.thread.vainVigilCount == before + 1 })
+      #expect(client.shutdown().isClean)
+    }
+    await server.stop()
+  }
+
+  @Test func `but not by a receiver where nothing was asked`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.vainVigilCount
+      await #expect(throws: WebSocketError.timedOut(.receive)) {
+        try await client.receive(timeout: .milliseconds(50))
+      }
+      #expect(client.thread.vainVigilCount == before)
+    }
+  }
+
+  @Test func `and not for what has been heard since`() {
+    let expectation = Expectation()
+    #expect(expectation.ask())
+    #expect(!expectation.ask())
+    expectation.heardPeer()
+    #expect(expectation.ask())
+  }
+}
