@@ -90,7 +90,10 @@ package final class HappyEyeballs {
 
   private func attemptSucceeded(_ attempt: Attempt) {
     running.removeAll { $0 === attempt }
-    finish(.success(TCPSocket(owning: attempt.takeDescriptor())))
+    let isWithinMachine = attempt.isWithinMachine
+    let socket = TCPSocket(owning: attempt.takeDescriptor())
+    if isWithinMachine { socket.stayNear() }
+    finish(.success(socket))
   }
 
   private func attemptFailed(_ attempt: Attempt, _ error: SystemError) {
@@ -167,9 +170,15 @@ package final class HappyEyeballs {
     /// A connect to a free port of the ephemeral range can be given that very port, and TCP then connects the socket to
     /// itself. Nobody listens there: it is a refusal.
     private var isConnectedToItself: Bool {
-      guard let local = SocketAddress(of: descriptor, peer: false), local.port == address.port else { return false }
+      guard let local = localAddress, local.port == address.port else { return false }
       return local == SocketAddress(of: descriptor, peer: true)
     }
+
+    /// Whether both ends of the connection are on this machine.
+    var isWithinMachine: Bool { localAddress?.hasSameHost(as: address) ?? false }
+
+    /// This end of the connection, once it is there.
+    private lazy var localAddress = SocketAddress(of: descriptor, peer: false)
 
     func takeDescriptor() -> Int32 {
       deregister()

@@ -51,6 +51,13 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     UInt16(bytes[2]) << 8 | UInt16(bytes[3])
   }
 
+  /// Whether both name the same host, whatever their ports.
+  func hasSameHost(as other: SocketAddress) -> Bool {
+    // IPv4 has it right behind the port, IPv6 behind the flow label.
+    let host = family == .ipv4 ? 4..<8 : 8..<24
+    return family == other.family && bytes[host] == other.bytes[host]
+  }
+
   /// The host in its numeric form, such as `127.0.0.1` or `::1`.
   package var host: String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { buffer in

@@ -470,6 +470,41 @@ import WebSocketProtocol
     }
   }
 
+  // MARK: The kernel's buffers
+
+  @Test func `a connection within the machine does not let the kernel pile up megabytes`() async throws {
+    let server = try TestServer(behavior: .fireHose(message: .binary([UInt8](repeating: 7, count: 1 << 16))))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    // Read as fast as it goes, the kernel would by now have let the buffer grow.
+    var received = 0
+    for try await message in client.inbound {
+      received += message.byteCount
+      if received >= 64 << 20 { break }
+    }
+    let connection = client.connection
+    let size = try await onThread {
+      try connection.thread.postAndWait(until: .after(patience)) {
+        connection.assumeIsolated { connection -> Int32 in
+          var (size, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
+          getsockopt(connection.socket?.descriptor ?? -1, SOL_SOCKET, SO_RCVBUF, &size, &length)
+          return size
+        }
+      }
+    }
+    #expect(size > 0 && size <= 2 * TCPSocket.receiveBufferWithinMachine)
+    #expect(await client.shutdown().isClean)
+    await server.stop()
+  }
+
+  @Test func `an address has the same host as another one, or has not`() throws {
+    let address = { (host: String, port: UInt16) in try #require(try Resolver.numeric(host: host, port: port)?.first) }
+    #expect(try address("127.0.0.1", 1).hasSameHost(as: address("127.0.0.1", 2)))
+    #expect(try !address("127.0.0.1", 1).hasSameHost(as: address("127.0.0.2", 1)))
+    #expect(try address("::1", 1).hasSameHost(as: address("::1", 2)))
+    #expect(try !address("::1", 1).hasSameHost(as: address("::2", 1)))
+    #expect(try !address("::1", 1).hasSameHost(as: address("127.0.0.1", 1)))
+  }
+
   // MARK: A thread that can't be started
 
   @Test func `a sidecar whose thread can't be started takes its connection back`() async {
