@@ -135,6 +135,7 @@ final class Inbox: Sendable {
   /// Suspends for the next message or the end, at most until `deadline`.
   func next(until deadline: Deadline) async -> Reception {
     if let reception = next() { return reception }
+    expectation.receiverWaits()
     let id = newWaitID()
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
@@ -148,7 +149,7 @@ final class Inbox: Sendable {
           expectation.setAwaited(true)
           return nil
         }
-        if let handover { continuation.resume(returning: handover) } else { expectation.receiverWaits() }
+        if let handover { continuation.resume(returning: handover) }
       }
     } onCancel: {
       giveUp(id, .cancelled)
@@ -157,6 +158,7 @@ final class Inbox: Sendable {
 
   /// Blocks the calling thread for the next message or the end, at most until `deadline`.
   func waitForNext(until deadline: Deadline) -> Reception {
+    expectation.receiverWaits()
     let id = newWaitID()
     var waiting: WaitingThread?
     let handover = next { back in
@@ -169,7 +171,6 @@ final class Inbox: Sendable {
     }
     if let handover { return handover.reception }
     guard let waiting else { return .timedOut }
-    expectation.receiverWaits()
     if !waiting.wait(until: deadline) {
       giveUp(id, .timedOut)
       // It is this thread itself that gives up, or somebody who is just giving it something.

@@ -45,13 +45,14 @@ public actor WebSocketSidecar {
   /// Pins the actor to its thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-  /// Starts a thread, and connecting on it, and returns without waiting for either.
+  /// Starts a thread, and connecting, and returns without waiting for either.
   ///
   /// Use it where the connection has to be observed, or shut down, while it is being made; otherwise use
   /// ``connect(to:configuration:on:handler:)``. Sends wait until the connection is open.
   ///
-  /// With `thread`, the sidecar shares that thread with whatever else runs on it, and the thread goes on when the sidecar
-  /// ends. With `handler`, messages are handed to it on the thread, and there is nothing to receive elsewhere.
+  /// Where the sidecar has a thread of its own and the host is an address, the first system calls of connecting are made here,
+  /// while there is no thread yet; none of them waits. With `thread`, the sidecar shares that thread with whatever else runs on
+  /// it, and the thread goes on when the sidecar ends. With `handler`, messages are handed to it on the thread, and there is nothing to receive elsewhere.
   ///
   /// Throws ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
   /// ``WebSocketError/systemResources(_:)``.

@@ -203,8 +203,9 @@ package final class EventLoop {
     while true {
       let count = poller?.wait(milliseconds: 0) ?? 0
       if count > 0 {
-        // A wake-up is neither what was waited for, nor does it say that it would not have come.
-        if (0..<count).contains(where: { poller?.event($0).token != EventLoop.wakeToken }) { vigil.end(found: true) }
+        let isAnswer = (0..<count).contains { poller?.event($0).token != EventLoop.wakeToken }
+        // A wake-up is not what is waited for. Once it has been seen to, the loop goes on.
+        if isAnswer { vigil.end(found: true) } else { vigil.interrupt() }
         return count
       }
       guard MonotonicInstant.now < end else {

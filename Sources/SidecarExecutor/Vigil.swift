@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// The core is not given away between two looks: whoever else wants it would keep it for milliseconds.
 ///
-/// All members but ``begin()`` and ``end(found:)``, which are the loop's, can be used from any thread.
+/// ``request()`` can be called from any thread, the rest belongs to the loop.
 struct Vigil: ~Copyable {
   /// How long the loop watches.
   static let length = Duration.microseconds(40)
@@ -37,6 +37,9 @@ struct Vigil: ~Copyable {
 
   /// How often in a row it was in vain, as far as that is counted.
   var missCount: Int { Int(misses.load(ordering: .relaxed)) }
+
+  /// Takes note that there is something else to do first.
+  func interrupt() { isDue.store(true, ordering: .relaxed) }
 
   /// Takes note of what has come of it.
   func end(found: Bool) {

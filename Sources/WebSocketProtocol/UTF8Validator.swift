@@ -108,8 +108,8 @@ package struct UTF8Validator: Sendable {
   @usableFromInline
   static func isLongASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard let start = bytes.baseAddress else { return true }
-    return skipASCII(start, from: 0, to: bytes.count) > bytes.count - 8
-      && isShortASCII(UnsafeRawBufferPointer(rebasing: bytes.suffix(8)))
+    guard skipASCII(start, from: 0, to: bytes.count) > bytes.count - 8 else { return false }
+    return isShortASCII(UnsafeRawBufferPointer(start: start + (bytes.count - 8), count: 8))
   }
 
   @usableFromInline

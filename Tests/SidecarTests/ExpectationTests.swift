@@ -24,7 +24,7 @@ import WebSocketProtocol
       await #expect(throws: WebSocketError.timedOut(.receive)) {
         try await client.receive(timeout: .milliseconds(50))
       }
-      #expect(eventually { client.thread.vainVigilCount == before + 1 })
+      #expect(eventually { client.thread.vainVigilCount > before })
     }
   }
 
@@ -35,7 +35,7 @@ import WebSocketProtocol
       #expect(eventually { client.inbox.hasWaiters })
       #expect(client.thread.vainVigilCount == before)
       try await client.send("question")
-      #expect(eventually { client.thread.vainVigilCount == before + 1 })
+      #expect(eventually { client.thread.vainVigilCount > before })
       receiving.cancel()
       await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
       // Nobody waits any more, and nobody is asked on anybody's behalf.
@@ -51,7 +51,7 @@ import WebSocketProtocol
       let before = client.sidecar.thread.vainVigilCount
       try client.send("question")
       #expect(throws: WebSocketError.timedOut(.receive)) { try client.receive(timeout: .milliseconds(50)) }
-      #expect(eventually { client.sidecar.thread.vainVigilCount == before + 1 })
+      #expect(eventually { client.sidecar.thread.vainVigilCount > before })
       #expect(client.shutdown().isClean)
     }
     await server.stop()

@@ -1,5 +1,6 @@
 import Testing
-import WebSocketProtocol
+
+@testable import WebSocketProtocol
 
 @Suite struct UTF8ValidatorTests {
   /// What a plain reading of RFC 3629 §4 says: the index of the first bad byte, and whether the end is between characters.
@@ -103,5 +104,32 @@ import WebSocketProtocol
     var validator = UTF8Validator()
     #expect(validator.validate(UnsafeRawBufferPointer(start: nil, count: 0)) == nil)
     #expect(validator.isComplete)
+  }
+
+  @Test func `ASCII is told from other text wherever the other begins`() {
+    for count in [0, 1, 7, 8, 9, 15, 16, 17, 64, 127, 128, 129, 135, 136, 191, 192, 193, 200, 257] {
+      var bytes = [UInt8](repeating: 0x41, count: count)
+      let isASCII = { (bytes: [UInt8]) in bytes.withUnsafeBytes { UTF8Validator.isASCII($0) } }
+      #expect(isASCII(bytes))
+      for index in bytes.indices {
+        bytes[index] = 0xC3
+        #expect(!isASCII(bytes), "\(index) of \(count)")
+        bytes[index] = 0x41
+      }
+    }
+    #expect(UTF8Validator.isASCII(UnsafeRawBufferPointer(start: nil, count: 0)))
+  }
+
+  @Test func `a string of valid bytes is the one that the standard library makes of them`() {
+    for unit in ["a", "é", "€", "😀", "aé€😀", "e\u{301}\r\n"] {
+      for count in [0, 1, 3, 4, 5, 15, 16, 64, 300] {
+        let expected = String(repeating: unit, count: count)
+        let string = Array(expected.utf8).withUnsafeBytes { String(validUTF8: $0) }
+        #expect(string == expected)
+        #expect(string.count == expected.count)
+        #expect(string.utf8Span.isKnownASCII == (count == 0 || unit == "a"))
+      }
+    }
+    #expect(String(validUTF8: UnsafeRawBufferPointer(start: nil, count: 0)) == "")
   }
 }
