@@ -37,9 +37,9 @@ int csystem_thread_start(pthread_t *thread, const char *name, void (*entry)(void
   strncpy(start->name, name, sizeof start->name - 1);
   start->name[sizeof start->name - 1] = '\0';
 
-  // A thread inherits its creator's mask: block everything for the moment of creation. The synchronous ones stay
-  // unblocked, because a fault on a thread that blocks its signal ends the process without the application's report.
-  sigset_t blocked, previous;
+  // All signals are left to other threads. The synchronous ones stay unblocked, because a fault on a thread that blocks its
+  // signal ends the process without the application's report.
+  sigset_t blocked;
   sigfillset(&blocked);
   sigdelset(&blocked, SIGSEGV);
   sigdelset(&blocked, SIGBUS);
@@ -47,9 +47,11 @@ int csystem_thread_start(pthread_t *thread, const char *name, void (*entry)(void
   sigdelset(&blocked, SIGFPE);
   sigdelset(&blocked, SIGTRAP);
   sigdelset(&blocked, SIGABRT);
-  pthread_sigmask(SIG_SETMASK, &blocked, &previous);
-  int error = pthread_create(thread, NULL, thread_main, start);
-  pthread_sigmask(SIG_SETMASK, &previous, NULL);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  int error = pthread_attr_setsigmask_np(&attributes, &blocked);
+  if (error == 0) error = pthread_create(thread, &attributes, thread_main, start);
+  pthread_attr_destroy(&attributes);
   if (error != 0) free(start);
   return error;
 }

@@ -51,6 +51,8 @@ package struct Deadline: Sendable, Hashable {
 extension Duration {
   /// Nanoseconds, rounded up so that a wait never ends before its time; clamped to what an `Int64` holds (292 years).
   package var wholeNanoseconds: Int64 {
+    // Some nine seconds fit into 64 bits, and 128 take ten times as long.
+    if let few = Int64(exactly: attoseconds), few >= 0 { return few / 1_000_000_000 + (few % 1_000_000_000).signum() }
     let (seconds, attoseconds) = components
     let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     if overflow { return seconds < 0 ? .min : .max }
