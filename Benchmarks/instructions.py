@@ -24,7 +24,7 @@ PATHS = [
     ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], MANY, 70),
     ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], MANY, 365),
     ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 780),
-    ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 5_700),
+    ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 6_200),
     ("cycle: connect and close on a shared thread", ["cycles", "--api", "shared-thread"], FEW, 130_000),
 ]
 

@@ -134,7 +134,6 @@ WORKLOADS = [
         SHARE,
         128,
         fixed_count=10_000,
-        rounds=1,
         extra=("alone_per_s", "open_us", "pong_us", "shutdown_us"),
     ),
 ]
