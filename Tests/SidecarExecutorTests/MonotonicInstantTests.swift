@@ -19,7 +19,8 @@ import Testing
     #expect(start + fraction == start + .nanoseconds(1))
     #expect(start - fraction == start)
     // In 64 bits, and beyond.
-    for (part, expected) in [(0, 9_000_000_000), (1, 9_000_000_001), (Int64.max % 1_000_000_000_000_000_000, 9_223_372_037)] {
+    let most = Int64.max % 1_000_000_000_000_000_000
+    for (part, expected) in [(0, 9_000_000_000), (1, 9_000_000_001), (most, 9_223_372_037), (most + 1, 9_223_372_037)] {
       let duration = Duration(secondsComponent: 9, attosecondsComponent: part)
       #expect(duration.wholeNanoseconds == expected)
       #expect((duration + .seconds(100)).wholeNanoseconds == expected + 100_000_000_000)
