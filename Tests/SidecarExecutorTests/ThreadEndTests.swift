@@ -154,25 +154,21 @@ import Testing
       // A sanitizer needs all that there is.
       if ProcessCensus.virtualBytes() > 1 << 40 { exit(0) }
       let before = ProcessCensus.take().descriptors
-      let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
-      var unlimited = rlimit()
-      getrlimit(resource, &unlimited)
-      var limit = unlimited
-      limit.rlim_cur = rlim_t(ProcessCensus.virtualBytes() + 256 << 20)
-      guard setrlimit(resource, &limit) == 0 else { exit(2) }
       var threads: [SidecarThread] = []
       threads.reserveCapacity(10_000)
       var failures = 0
-      while failures < 20 {
-        do throws(SystemError) {
-          threads.append(try SidecarThread())
-          if threads.count == 10_000 { exit(3) }
-        } catch {
-          guard error.call == "pthread_create" else { exit(4) }
-          failures += 1
+      let wasLimited = ProcessCensus.withMemory(limitedTo: 256 << 20) {
+        while failures < 20 {
+          do throws(SystemError) {
+            threads.append(try SidecarThread())
+            if threads.count == 10_000 { exit(3) }
+          } catch {
+            guard error.call == "pthread_create" else { exit(4) }
+            failures += 1
+          }
         }
       }
-      setrlimit(resource, &unlimited)
+      guard wasLimited else { exit(2) }
       guard LiveCounters.threads.value == threads.count else { exit(5) }
       // Two for each thread that runs, and what the system may have opened for itself.
       guard ProcessCensus.take().descriptors < before + 2 * threads.count + failures else { exit(6) }

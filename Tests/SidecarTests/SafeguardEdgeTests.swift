@@ -516,23 +516,19 @@ import WebSocketProtocol
       let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
       guard listen(listener, 128) == 0, let port = SocketAddress(of: listener, peer: false)?.port else { _exit(1) }
       let url = "ws://127.0.0.1:\(port)/"
-      let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
-      var unlimited = rlimit()
-      getrlimit(resource, &unlimited)
-      var limit = unlimited
-      limit.rlim_cur = rlim_t(ProcessCensus.virtualBytes() + 256 << 20)
-      guard setrlimit(resource, &limit) == 0 else { _exit(2) }
       var clients: [WebSocketSidecar] = []
       var failures = 0
-      while failures < 20, clients.count < 100 {
-        do throws(WebSocketError) {
-          clients.append(try WebSocketSidecar(url))
-        } catch {
-          guard case .systemResources(let reason) = error, reason.call == "pthread_create" else { _exit(3) }
-          failures += 1
+      let wasLimited = ProcessCensus.withMemory(limitedTo: 256 << 20) {
+        while failures < 20, clients.count < 100 {
+          do throws(WebSocketError) {
+            clients.append(try WebSocketSidecar(url))
+          } catch {
+            guard case .systemResources(let reason) = error, reason.call == "pthread_create" else { _exit(3) }
+            failures += 1
+          }
         }
       }
-      setrlimit(resource, &unlimited)
+      guard wasLimited else { _exit(2) }
       guard failures == 20, !clients.isEmpty else { _exit(4) }
       let counts = LiveCounts.current
       guard counts.sidecars == clients.count else { _exit(5) }

@@ -21,6 +21,19 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
   /// Addresses in use, in bytes. With a sanitizer these are terabytes.
   public static func virtualBytes() -> Int { memory(0) }
 
+  /// Runs `body` with at most `byteCount` more addresses than are in use; returns false, and does not run it, if that can't be
+  /// arranged. For a process of its own.
+  public static func withMemory(limitedTo byteCount: Int, _ body: () -> Void) -> Bool {
+    let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
+    var unlimited = rlimit()
+    getrlimit(resource, &unlimited)
+    var limit = unlimited
+    limit.rlim_cur = rlim_t(virtualBytes() + byteCount)
+    guard setrlimit(resource, &limit) == 0 else { return false }
+    body()
+    return setrlimit(resource, &unlimited) == 0
+  }
+
   private static func memory(_ field: Int) -> Int {
     guard let file = fopen("/proc/self/statm", "r") else { return 0 }
     defer { fclose(file) }
