@@ -44,7 +44,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport",
-      exclude: ["python.sh", "tsan.suppressions"], swiftSettings: strict),
+      exclude: ["python.sh"], swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -140,16 +140,16 @@ final class Inbox: Sendable {
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
-      await withUnsafeContinuation { continuation in
+      await WaitingTask.wait { task in
         // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
         let handover = next { back in
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
-          back.waiting.append(.task(continuation), id: id)
+          back.waiting.append(.task(task), id: id)
           expectation.setAwaited(true)
           return nil
         }
-        if let handover { continuation.resume(returning: handover) }
+        if let handover { task.resume(returning: handover) }
       }
     } onCancel: {
       giveUp(id, .cancelled)

@@ -22,15 +22,13 @@ enum Handover: Sendable {
 
 /// One receiver that waits for a message: a suspended task, or a blocked thread.
 enum WaitingReceiver: Sendable {
-  // Unsafe, because the check costs more than the rest of a wait. Whoever takes a receiver off the list gives it something,
-  // once, and nobody else does.
-  case task(UnsafeContinuation<Handover, Never>)
+  case task(WaitingTask<Handover>)
   case thread(WaitingThread)
 
-  /// Ends the wait. Not under a lock.
+  /// Ends the wait, once: for whoever takes the receiver off the list. Not under a lock.
   func receive(_ handover: consuming Handover) {
     switch self {
-    case .task(let continuation): continuation.resume(returning: handover)
+    case .task(let task): task.resume(returning: handover)
     case .thread(let thread): thread.resume(with: handover)
     }
   }

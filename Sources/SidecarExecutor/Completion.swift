@@ -18,9 +18,7 @@ package enum WaitResult<Value: Sendable>: Sendable {
 package final class Completion<Value: Sendable>: Sendable {
   @usableFromInline
   enum Waiter {
-    // Unsafe, because the check costs more than the rest of a wait. Whoever takes a waiter off the list resumes it, and
-    // nobody else.
-    case task(UnsafeContinuation<WaitResult<Value>, Never>)
+    case task(WaitingTask<WaitResult<Value>>)
     case thread(DispatchSemaphore)
     case closure(@Sendable (Value) -> Void)
   }
@@ -71,7 +69,7 @@ package final class Completion<Value: Sendable>: Sendable {
     }
     for (_, waiter) in waiters {
       switch waiter {
-      case .task(let continuation): continuation.resume(returning: .value(value))
+      case .task(let task): task.resume(returning: .value(value))
       case .thread(let semaphore): semaphore.signal()
       case .closure: break
       }
@@ -121,16 +119,16 @@ package final class Completion<Value: Sendable>: Sendable {
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
-      await withUnsafeContinuation { continuation in
+      await WaitingTask.wait { task in
         // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
         let result: WaitResult<Value>? = state.withLock { state in
           if let value = state.value { return .value(value) }
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
-          state.waiters.append((id, .task(continuation)))
+          state.waiters.append((id, .task(task)))
           return nil
         }
-        if let result { continuation.resume(returning: result) }
+        if let result { task.resume(returning: result) }
       }
     } onCancel: {
       giveUp(id, .cancelled)
@@ -140,14 +138,14 @@ package final class Completion<Value: Sendable>: Sendable {
   /// Suspends until the value is there, whatever becomes of the task. For values that are certain to come.
   @inlinable
   package func uncancellableValue() async -> Value {
-    await withUnsafeContinuation { continuation in
-      whenComplete { continuation.resume(returning: $0) }
+    await WaitingTask.wait { task in
+      whenComplete { task.resume(returning: $0) }
     }
   }
 
   @usableFromInline
   func giveUp(_ id: UInt64, _ result: WaitResult<Value>) {
     let waiter = state.withLock { $0.removeWaiter(id) }
-    if case .task(let continuation) = waiter { continuation.resume(returning: result) }
+    if case .task(let task) = waiter { task.resume(returning: result) }
   }
 }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import SidecarExecutor
 
 /// Runs `body` on a thread of its own and suspends until it has returned.
 ///
@@ -6,9 +7,7 @@ internal import Foundation
 public func onThread<Result: Sendable>(
   _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
-  try await withCheckedThrowingContinuation { continuation in
-    Thread.detachNewThread {
-      continuation.resume(with: Swift.Result { try body() })
-    }
-  }
+  let result = Completion<Swift.Result<Result, any Error>>()
+  Thread.detachNewThread { result.complete(Swift.Result { try body() }) }
+  return try await result.uncancellableValue().get()
 }
