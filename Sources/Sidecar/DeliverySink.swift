@@ -68,9 +68,18 @@ struct InboxSink: DeliverySink, ~Copyable {
   }
 
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+    receive(kind, isASCII: false, bytes)
+  }
+
+  mutating func receiveASCII(_ bytes: UnsafeRawBufferPointer) {
+    receive(.text, isASCII: true, bytes)
+  }
+
+  @inline(__always)
+  private mutating func receive(_ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer) {
     cost += bytes.count + Inbox.overheadPerMessage
     if bytes.count <= PayloadArena.maximumSharedPayload {
-      if !arena.store(kind, bytes, in: &run) { startRun(kind, bytes) }
+      if !arena.store(kind, isASCII: isASCII, bytes, in: &run) { startRun(kind, isASCII: isASCII, bytes) }
       runCount &+= 1
     } else {
       receiveLongMessage(kind, bytes)
@@ -111,9 +120,9 @@ struct InboxSink: DeliverySink, ~Copyable {
     return isShared
   }
 
-  private mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+  private mutating func startRun(_ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer) {
     endRun()
-    run = arena.startRun(kind, bytes)
+    run = arena.startRun(kind, isASCII: isASCII, bytes)
   }
 
   private mutating func endRun() {

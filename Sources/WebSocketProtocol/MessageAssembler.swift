@@ -9,7 +9,7 @@ struct MessageAssembler: ~Copyable {
   /// A message whose last byte has arrived.
   enum Message {
     /// In the read buffer, or in the assembler's own storage until its next change: too small for storage of its own.
-    case lent(MessageKind, UnsafeRawBufferPointer)
+    case lent(MessageKind, UnsafeRawBufferPointer, isASCII: Bool)
     case owned(MessageKind, WebSocketPayload)
   }
 
@@ -120,17 +120,32 @@ struct MessageAssembler: ~Copyable {
         try inflater?.finish(into: &storage, limit: limit)
       }
     }
-    guard let kind = try endMessage() else { return nil }
-    if storage.count <= PayloadArena.maximumSharedPayload {
-      return .lent(kind, UnsafeRawBufferPointer(storage.bytes))
+    return try endMessage().map { takeMessage($0) }
+  }
+
+  /// Takes a whole compressed message: the payload of one frame, which has ``Inflater/tailSize`` bytes behind it that can be
+  /// written to, if they are put back.
+  mutating func inflateWhole(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message?
+  {
+    storage.removeAll()
+    validator = UTF8Validator()
+    state = .insideMessage(kind, isCompressed: true, frames: 1)
+    try decompress { inflater, storage, limit throws(ProtocolViolation) in
+      try inflater?.inflateLast(bytes, into: &storage, limit: limit)
+      try inflater?.finish(into: &storage, limit: limit)
     }
-    return .owned(kind, storage.takePayload())
+    return try endMessage().map { takeMessage($0) }
+  }
+
+  private mutating func takeMessage(_ kind: MessageKind) -> Message {
+    if storage.count > PayloadArena.maximumSharedPayload { return .owned(kind, storage.takePayload()) }
+    return .lent(kind, UnsafeRawBufferPointer(storage.bytes), isASCII: kind == .text && validator.isASCII)
   }
 
   /// Judges a message that needs no assembling, because it lies whole in the read buffer.
   mutating func finishWhole(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message? {
     try validate(bytes)
-    return try endMessage().map { .lent($0, bytes) }
+    return try endMessage().map { .lent($0, bytes, isASCII: $0 == .text && validator.isASCII) }
   }
 
   /// Whether there is memory that is of no use until the next compressed message.

@@ -45,6 +45,10 @@ package struct MessageReceiver: ~Copyable {
   /// The fast path for payload that comes in small pieces; open only in the middle of a data frame.
   @usableFromInline var openPayload = OpenPayload()
 
+  /// How many bytes have to lie behind a compressed message that the fast path takes; more than there can be without an
+  /// agreement on compression.
+  @usableFromInline let neededBehindCompressed: Int
+
   /// Makes a receiver for the endpoint that plays `role`; `deflate` is what the handshake agreed on.
   package init(
     role: Role, limits: ProtocolLimits = ProtocolLimits(), deflate: PermessageDeflate.Agreement? = nil
@@ -53,6 +57,7 @@ package struct MessageReceiver: ~Copyable {
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
     assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
+    neededBehindCompressed = deflate == nil ? .max : Inflater.tailSize
     expectsWholeMessage = role == .client
   }
 
@@ -84,8 +89,8 @@ package struct MessageReceiver: ~Copyable {
     if hasSpareMemory { releaseSpareMemory() }
   }
 
-  /// The fast path: unmasked frames that are complete, unfragmented and uncompressed messages. Leaves everything else,
-  /// and everything that is wrong, to `nextEvent`.
+  /// The fast path: unmasked frames that are complete, unfragmented messages. Leaves everything else, and every header and
+  /// text that is wrong, to `nextEvent`.
   @inlinable
   mutating func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
     guard expectsWholeMessage else { return }
@@ -93,6 +98,7 @@ package struct MessageReceiver: ~Copyable {
     let limit = maximumWholeFrame
     let shortLimit = min(limit, 125)
     var position = UnsafeRawPointer(input.position)
+    defer { input.position = UnsafeMutableRawPointer(mutating: position) }
     while end - position >= 2 {
       let header = UInt16(littleEndian: position.loadUnaligned(as: UInt16.self))
       var length = Int(header &>> 8)
@@ -115,15 +121,34 @@ package struct MessageReceiver: ~Copyable {
       switch UInt8(truncatingIfNeeded: header) {
       case 0x82:
         sink.receiveMessage(.binary, bytes)
-      case 0x81 where UTF8Validator.isValid(bytes):
-        sink.receiveMessage(.text, bytes)
-      default:
-        input.position = UnsafeMutableRawPointer(mutating: position)
-        return
+      case 0x81:
+        switch UTF8Validator.judge(bytes) {
+        case .ascii: sink.receiveASCII(bytes)
+        case .beyondASCII: sink.receiveMessage(.text, bytes)
+        case .invalid: return
+        }
+      case 0xC1, 0xC2:
+        guard end - payload - length >= neededBehindCompressed else { return }
+        let kind: MessageKind = UInt8(truncatingIfNeeded: header) == 0xC1 ? .text : .binary
+        inflateWhole(kind, bytes)?.report(to: &sink)
+        guard expectsWholeMessage else { return }
+      default: return
       }
       position = payload + length
     }
-    input.position = UnsafeMutableRawPointer(mutating: position)
+  }
+
+  /// Takes the payload of a frame that is a compressed message.
+  @usableFromInline
+  mutating func inflateWhole(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) -> ReceiveEvent? {
+    hasSpareMemory = true
+    do throws(ProtocolViolation) {
+      return try assembler.inflateWhole(kind, bytes).map(Self.event)
+    } catch {
+      expectsWholeMessage = false
+      discard()
+      return .violation(error)
+    }
   }
 
   /// Takes bytes from `input` up to the next thing to report, or all of them.
@@ -266,7 +291,7 @@ package struct MessageReceiver: ~Copyable {
 
   private static func event(_ message: MessageAssembler.Message) -> ReceiveEvent {
     switch message {
-    case .lent(let kind, let bytes): .message(kind, bytes)
+    case .lent(let kind, let bytes, let isASCII): isASCII ? .ascii(bytes) : .message(kind, bytes)
     case .owned(let kind, let payload): .assembledMessage(kind, payload)
     }
   }

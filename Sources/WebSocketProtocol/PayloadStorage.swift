@@ -88,6 +88,8 @@ package struct MessageRun: Sendable {
 
   /// Beside the length, which is at most `PayloadArena.maximumSharedPayload`.
   @usableFromInline static let textBit: UInt16 = 0x8000
+  @usableFromInline static let asciiBit: UInt16 = 0x4000
+  @usableFromInline static let lengthBits: UInt16 = 0x3FFF
 
   /// Makes a run without messages, to which none can be added.
   @inlinable
@@ -108,18 +110,19 @@ package struct MessageRun: Sendable {
   @inlinable package var isEmpty: Bool { start == end }
 
   @inlinable
-  var first: (isText: Bool, offset: Int, length: Int) {
+  var first: (kind: UInt16, offset: Int, length: Int) {
     let header = (base + Int(start)).loadUnaligned(as: UInt16.self)
-    return (header & Self.textBit != 0, Int(start) &+ Self.headerSize, Int(header & ~Self.textBit))
+    return (header & ~Self.lengthBits, Int(start) &+ Self.headerSize, Int(header & Self.lengthBits))
   }
 
   /// Takes the first message. There has to be one.
   @inlinable @inline(__always)
   package mutating func takeFirst() -> WebSocketMessage {
-    let (isText, offset, length) = first
+    let (kind, offset, length) = first
     start = UInt32(truncatingIfNeeded: offset &+ length)
-    if isText {
-      return .text(String(validUTF8: UnsafeRawBufferPointer(start: base + offset, count: length)))
+    if kind != 0 {
+      let bytes = UnsafeRawBufferPointer(start: base + offset, count: length)
+      return .text(String(validUTF8: bytes, isASCII: kind & Self.asciiBit != 0))
     }
     if length == 0 { return .binary(WebSocketPayload()) }
     return .binary(
@@ -143,15 +146,17 @@ extension PayloadArena {
   /// Appends a short message to `run`, which is the last thing that was stored; returns false, and does nothing, if there is
   /// no room for it.
   @inlinable @inline(__always)
-  package mutating func store(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, in run: inout MessageRun) -> Bool {
+  package mutating func store(
+    _ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer, in run: inout MessageRun
+  ) -> Bool {
     guard !run.isEmpty, bytes.count &+ MessageRun.headerSize <= Self.chunkSize &- used else { return false }
-    place(kind, bytes, at: run.base + used)
+    place(kind, isASCII: isASCII, bytes, at: run.base + used)
     run.end = UInt32(truncatingIfNeeded: used)
     return true
   }
 
   /// Stores a message of at most `maximumSharedPayload` bytes as the first one of a run.
-  package mutating func startRun(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) -> MessageRun {
+  package mutating func startRun(_ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer) -> MessageRun {
     // Without a chunk, all of it counts as used.
     if bytes.count + MessageRun.headerSize > Self.chunkSize - used {
       chunk = nil
@@ -160,16 +165,19 @@ extension PayloadArena {
     let chunk = chunk ?? PayloadChunk(byteCount: Self.chunkSize)
     self.chunk = chunk
     let start = used
-    place(kind, bytes, at: chunk.base + used)
+    place(kind, isASCII: isASCII, bytes, at: chunk.base + used)
     return MessageRun(
       chunk: chunk, start: UInt32(truncatingIfNeeded: start), end: UInt32(truncatingIfNeeded: used))
   }
 
   @inlinable @inline(__always)
-  mutating func place(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, at target: UnsafeMutableRawPointer) {
+  mutating func place(
+    _ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer, at target: UnsafeMutableRawPointer
+  ) {
     let count = bytes.count
     assert(count <= Self.maximumSharedPayload)
-    let header = UInt16(truncatingIfNeeded: count) | (kind == .text ? MessageRun.textBit : 0)
+    var header = UInt16(truncatingIfNeeded: count)
+    if kind == .text { header |= isASCII ? MessageRun.textBit | MessageRun.asciiBit : MessageRun.textBit }
     target.storeBytes(of: header, as: UInt16.self)
     if let source = bytes.baseAddress { (target + MessageRun.headerSize).copyMemory(from: source, byteCount: count) }
     used &+= count &+ MessageRun.headerSize

@@ -7,6 +7,9 @@ package protocol ReceiveSink: ~Copyable {
   /// Takes a whole message whose bytes lie in the read buffer, or are few. Text is valid UTF-8.
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer)
 
+  /// Takes a whole text that is ASCII and whose bytes lie in the read buffer, or are few.
+  mutating func receiveASCII(_ bytes: UnsafeRawBufferPointer)
+
   /// Takes a whole message that has storage of its own by now, because it came in pieces or was compressed. Text is
   /// valid UTF-8.
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload)
@@ -24,10 +27,19 @@ package protocol ReceiveSink: ~Copyable {
   mutating func receiveViolation(_ violation: ProtocolViolation)
 }
 
+extension ReceiveSink where Self: ~Copyable {
+  /// For sinks to which it makes no difference.
+  @inlinable
+  package mutating func receiveASCII(_ bytes: UnsafeRawBufferPointer) {
+    receiveMessage(.text, bytes)
+  }
+}
+
 /// One report to a `ReceiveSink`, as the code that is compiled once hands it to the loop that is compiled per sink.
 @usableFromInline
 enum ReceiveEvent {
   case message(MessageKind, UnsafeRawBufferPointer)
+  case ascii(UnsafeRawBufferPointer)
   case assembledMessage(MessageKind, WebSocketPayload)
   case ping(UnsafeRawBufferPointer)
   case pong(UnsafeRawBufferPointer)
@@ -38,6 +50,7 @@ enum ReceiveEvent {
   func report<Sink: ReceiveSink & ~Copyable>(to sink: inout Sink) {
     switch self {
     case .message(let kind, let bytes): sink.receiveMessage(kind, bytes)
+    case .ascii(let bytes): sink.receiveASCII(bytes)
     case .assembledMessage(let kind, let payload): sink.receiveMessage(kind, assembled: payload)
     case .ping(let bytes): sink.receivePing(bytes)
     case .pong(let bytes): sink.receivePong(bytes)

@@ -12,6 +12,9 @@ package struct UTF8Validator: Sendable {
   private var lowest: UInt8 = 0x80
   private var highest: UInt8 = 0xBF
 
+  /// Whether there has been nothing but ASCII so far.
+  private(set) var isASCII = true
+
   package init() {}
 
   /// Whether the bytes so far end between two characters.
@@ -29,10 +32,13 @@ package struct UTF8Validator: Sendable {
     guard let start = bytes.baseAddress else { return nil }
     while index < bytes.count {
       index = Self.skipASCII(start, from: index, to: bytes.count)
+      let sequences = index
       index = Self.skipSequences(start, from: index, to: bytes.count)
+      if index > sequences { isASCII = false }
       guard index < bytes.count else { break }
       // What is left is ASCII again, an error, or so close to the end that it has to be looked at byte by byte.
       guard begin(bytes[index]) else { return index }
+      if pending > 0 { isASCII = false }
       index += 1
       while pending > 0, index < bytes.count {
         guard proceed(bytes[index]) else { return index }
@@ -67,11 +73,21 @@ package struct UTF8Validator: Sendable {
     return true
   }
 
+  /// What a whole text is.
+  @usableFromInline
+  enum Verdict {
+    case ascii, beyondASCII, invalid
+  }
+
+  /// Judges a whole text.
+  @inlinable
+  static func judge(_ bytes: UnsafeRawBufferPointer) -> Verdict {
+    isShortASCII(bytes) ? .ascii : judgeText(bytes)
+  }
+
   /// Whether `bytes` is valid UTF-8 as a whole.
   @inlinable
-  package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    isShortASCII(bytes) || isValidText(bytes)
-  }
+  package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool { judge(bytes) != .invalid }
 
   /// Whether `bytes` is ASCII, with the answer "no" for whatever is too long to be worth inlining.
   @inlinable
@@ -113,9 +129,10 @@ package struct UTF8Validator: Sendable {
   }
 
   @usableFromInline
-  static func isValidText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  static func judgeText(_ bytes: UnsafeRawBufferPointer) -> Verdict {
     var validator = UTF8Validator()
-    return validator.validate(bytes) == nil && validator.isComplete
+    guard validator.validate(bytes) == nil, validator.isComplete else { return .invalid }
+    return validator.isASCII ? .ascii : .beyondASCII
   }
 
   /// The highest bit of each byte of a word: clear in all of them means eight ASCII characters.
@@ -124,11 +141,14 @@ package struct UTF8Validator: Sendable {
   /// The index of the first byte from `index` on that may not be ASCII: exact where a word is left to look at.
   private static func skipASCII(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
+    while end &- index >= 256 {
+      let block = start.loadUnaligned(fromByteOffset: index, as: SIMD32<UInt64>.self)
+      let half = block.lowHalf | block.highHalf
+      guard isASCII(half.lowHalf | half.highHalf) else { break }
+      index &+= 256
+    }
     while end &- index >= 64 {
-      let block = start.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt64>.self)
-      let low = block.lowHalf | block.highHalf
-      let pair = low.lowHalf | low.highHalf
-      guard (pair[0] | pair[1]) & highBits == 0 else { break }
+      guard isASCII(start.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt64>.self)) else { break }
       index &+= 64
     }
     while end &- index >= 8 {
@@ -136,7 +156,16 @@ package struct UTF8Validator: Sendable {
       guard high == 0 else { return index &+ high.trailingZeroBitCount / 8 }
       index &+= 8
     }
-    return index
+    // Reads some bytes a second time, instead of the last few one by one.
+    guard end >= 8, start.loadUnaligned(fromByteOffset: end &- 8, as: UInt64.self) & highBits == 0 else { return index }
+    return end
+  }
+
+  @inline(__always)
+  private static func isASCII(_ words: SIMD8<UInt64>) -> Bool {
+    let half = words.lowHalf | words.highHalf
+    let pair = half.lowHalf | half.highHalf
+    return (pair[0] | pair[1]) & highBits == 0
   }
 
   /// The index of the first byte from `index` on that is not part of a whole sequence of several bytes.
@@ -190,9 +219,14 @@ extension String {
   /// A string that is made in any other way is checked once more, byte by byte if it is not ASCII.
   @inlinable @inline(__always)
   package init(validUTF8 bytes: UnsafeRawBufferPointer) {
-    assert(UTF8Validator.isValid(bytes))
+    self.init(validUTF8: bytes, isASCII: UTF8Validator.isASCII(bytes))
+  }
+
+  /// The same, where it is known whether the bytes are ASCII: such a string is compared and counted by the byte.
+  @inlinable @inline(__always)
+  init(validUTF8 bytes: UnsafeRawBufferPointer, isASCII: Bool) {
+    assert(UTF8Validator.judge(bytes) == (isASCII ? .ascii : .beyondASCII))
     let units = bytes.assumingMemoryBound(to: UInt8.self).span
-    // Known to be ASCII, it is compared and counted by the byte.
-    self.init(copying: UTF8Span(unchecked: units, isKnownASCII: UTF8Validator.isASCII(bytes)))
+    self.init(copying: UTF8Span(unchecked: units, isKnownASCII: isASCII))
   }
 }

@@ -10,7 +10,7 @@ import WebSocketProtocol
     var run = MessageRun()
     for text in texts {
       Array(text.utf8).withUnsafeBytes { bytes in
-        if !arena.store(.text, bytes, in: &run) { run = arena.startRun(.text, bytes) }
+        if !arena.store(.text, isASCII: true, bytes, in: &run) { run = arena.startRun(.text, isASCII: true, bytes) }
       }
     }
     return run

@@ -106,9 +106,10 @@ import WebSocketProtocol
     for message in messages {
       let bytes = message.bytes
       bytes.withUnsafeBytes { bytes in
-        if arena.store(message.kind, bytes, in: &run) { return }
+        let isASCII = message.kind == .text && bytes.allSatisfy { $0 < 0x80 }
+        if arena.store(message.kind, isASCII: isASCII, bytes, in: &run) { return }
         if !run.isEmpty { runs.append(run) }
-        run = arena.startRun(message.kind, bytes)
+        run = arena.startRun(message.kind, isASCII: isASCII, bytes)
       }
     }
     return runs + [run]
@@ -158,7 +159,7 @@ import WebSocketProtocol
   @Test func `nothing can be added to a run without messages`() {
     var arena = PayloadArena()
     var run = MessageRun()
-    #expect(!arena.store(.text, UnsafeRawBufferPointer(start: nil, count: 0), in: &run))
+    #expect(!arena.store(.text, isASCII: true, UnsafeRawBufferPointer(start: nil, count: 0), in: &run))
     #expect(run.isEmpty && run.byteCountOfFirst == 0)
   }
 }

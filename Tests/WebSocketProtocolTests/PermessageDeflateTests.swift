@@ -222,6 +222,21 @@ import Testing
     #expect(recorder.lines.count == 5)
   }
 
+  @Test func `compressed messages that come with others are read and judged as those that come in pieces`() {
+    let others = frame(0x82, noise(300)) + frame(0x89, [1, 2, 3])
+    for test in ConformanceCase.compression {
+      for wire in [others + test.bytes, others + test.bytes + others] {
+        let whole = MessageReceiver.record(wire, role: test.role, limits: test.limits, deflate: test.deflate).lines
+        for size in [1, 7] {
+          let lines = MessageReceiver.record(
+            wire, role: test.role, limits: test.limits, deflate: test.deflate, piece: size
+          ).lines
+          #expect(lines == whole, "\(test.name), in pieces of \(size)")
+        }
+      }
+    }
+  }
+
   @Test func `a bomb costs no more memory than the limit`() {
     // 64 MiB of zeroes in 64 KiB.
     let bomb = frame(0xC2, compressed([UInt8](repeating: 0, count: 64 << 20)))

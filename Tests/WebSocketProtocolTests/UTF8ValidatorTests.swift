@@ -32,6 +32,7 @@ import Testing
 
   private func check(_ bytes: [UInt8], sourceLocation: SourceLocation = #_sourceLocation) {
     let expected = reference(bytes)
+    let isASCII = bytes.allSatisfy { $0 < 0x80 }
     for size in Set([1, 2, 3, 5, 8, 13, max(1, bytes.count)]) {
       var validator = UTF8Validator()
       var bad: Int?
@@ -44,9 +45,12 @@ import Testing
       #expect(bad == expected.bad, "\(brief(bytes)) in pieces of \(size)", sourceLocation: sourceLocation)
       if bad == nil {
         #expect(validator.isComplete == expected.complete, "\(brief(bytes))", sourceLocation: sourceLocation)
+        #expect(validator.isASCII == isASCII, "\(brief(bytes)) in pieces of \(size)", sourceLocation: sourceLocation)
       }
     }
-    #expect(bytes.withUnsafeBytes { UTF8Validator.isValid($0) } == (expected.bad == nil && expected.complete))
+    let isValid = expected.bad == nil && expected.complete
+    let verdict: UTF8Validator.Verdict = !isValid ? .invalid : isASCII ? .ascii : .beyondASCII
+    #expect(bytes.withUnsafeBytes { UTF8Validator.judge($0) } == verdict, sourceLocation: sourceLocation)
   }
 
   @Test func `every pair of bytes is judged as RFC 3629 says`() {
@@ -107,7 +111,7 @@ import Testing
   }
 
   @Test func `ASCII is told from other text wherever the other begins`() {
-    for count in [0, 1, 7, 8, 9, 15, 16, 17, 64, 127, 128, 129, 135, 136, 191, 192, 193, 200, 257] {
+    for count in [0, 1, 7, 8, 9, 15, 16, 17, 64, 127, 128, 129, 135, 136, 191, 192, 193, 200, 256, 257, 320, 512, 515] {
       var bytes = [UInt8](repeating: 0x41, count: count)
       let isASCII = { (bytes: [UInt8]) in bytes.withUnsafeBytes { UTF8Validator.isASCII($0) } }
       #expect(isASCII(bytes))
