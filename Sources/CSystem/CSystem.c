@@ -56,6 +56,37 @@ int csystem_thread_start(pthread_t *thread, const char *name, void (*entry)(void
   return error;
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#define IS_SANITIZED (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
+#endif
+
+static struct timespec from_now(clockid_t clock, int64_t nanoseconds) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  time.tv_sec += nanoseconds / 1000000000;
+  time.tv_nsec += nanoseconds % 1000000000;
+  if (time.tv_nsec >= 1000000000) {
+    time.tv_nsec -= 1000000000;
+    time.tv_sec += 1;
+  }
+  return time;
+}
+
+int csystem_thread_join(pthread_t thread, int64_t nanoseconds) {
+#if IS_SANITIZED
+  // The only bounded join that the sanitizers know. Its clock can be set, which would make the bound another one.
+  struct timespec until = from_now(CLOCK_REALTIME, nanoseconds);
+  return pthread_timedjoin_np(thread, NULL, &until);
+#elif __GLIBC_PREREQ(2, 31)
+  struct timespec until = from_now(CLOCK_MONOTONIC, nanoseconds);
+  return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
+#else
+  return pthread_tryjoin_np(thread, NULL);
+#endif
+}
+
 int csystem_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint64_t token) {
   struct epoll_event event = {.events = events, .data.u64 = token};
   return epoll_ctl(epoll, operation, descriptor, &event) == 0 ? 0 : errno;
@@ -99,14 +130,7 @@ struct csystem_alarm *csystem_alarm_create(void) {
 }
 
 void csystem_alarm_sleep(struct csystem_alarm *alarm, int64_t nanoseconds) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += nanoseconds / 1000000000;
-  until.tv_nsec += nanoseconds % 1000000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_nsec -= 1000000000;
-    until.tv_sec += 1;
-  }
+  struct timespec until = from_now(CLOCK_MONOTONIC, nanoseconds);
   pthread_mutex_lock(&alarm->lock);
   int error = 0;
   while (!alarm->is_woken && error == 0) {

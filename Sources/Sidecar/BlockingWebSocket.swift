@@ -182,13 +182,9 @@ public final class BlockingWebSocket: Sendable {
   private static func waitForShutdown(
     of sidecar: WebSocketSidecar, within bound: Duration, keepingUnread: Bool
   ) -> ShutdownReport {
-    sidecar.coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
+    let isFirst = sidecar.coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
     if SidecarThread.isAnyCurrent { return sidecar.coordinator.provisionalReport }
-    guard let report = sidecar.coordinator.report.wait(until: .never) else {
-      return sidecar.coordinator.provisionalReport
-    }
-    if sidecar.thread.hasEnded { sidecar.thread.reap() }
-    return report
+    return sidecar.coordinator.waitForReport(requestedWithin: isFirst ? bound : nil)
   }
 
   private static func checkMayBlock() throws(WebSocketError) {

@@ -43,8 +43,9 @@ final class ShutdownCoordinator: Sendable {
   /// Whether nobody has asked for the end yet.
   var isRunning: Bool { state.withLock { !$0.wasRequested } }
 
-  /// Requests the shutdown. The first request counts; later ones only get to wait for the same report.
-  func request(bound: Duration, keepingUnread: Bool, payload: ClosePayload) {
+  /// Requests the shutdown; returns whether this is the first request. Later ones only get to wait for the same report.
+  @discardableResult
+  func request(bound: Duration, keepingUnread: Bool, payload: ClosePayload) -> Bool {
     let isFirst = state.withLock { state in
       guard !state.wasRequested else { return false }
       state.wasRequested = true
@@ -53,7 +54,7 @@ final class ShutdownCoordinator: Sendable {
       state.payload = payload
       return true
     }
-    guard isFirst else { return }
+    guard isFirst else { return false }
     tasks.close()
     let wasOver = connection.places.ended.current != nil
     handle(.shutdownRequested(bound: bound, hasTasks: tasks.hasTasks))
@@ -62,6 +63,16 @@ final class ShutdownCoordinator: Sendable {
       self.handle(isGivenUp ? .connectionGivenUp : .connectionEnded)
     }
     if ownsThread { thread.whenEnded { self.handle(.threadEnded) } }
+    return true
+  }
+
+  /// Blocks until everything is over; `bound` is what was requested if the caller was the first to do so, and otherwise nil.
+  func waitForReport(requestedWithin bound: Duration?) -> ShutdownReport {
+    // The report is made before the thread has quite ended, and by the thread: whoever waits for the thread itself is woken
+    // once, and finds both. If the thread does not end, the report comes when this wait ends too.
+    if ownsThread, let bound { _ = thread.join(until: Deadline(.now + max(.zero, bound) + Lifecycle.grace)) }
+    defer { if thread.hasEnded { thread.reap() } }
+    return report.wait(until: .never) ?? provisionalReport
   }
 
   /// Takes note that there is nothing to shut down: the sidecar never had a thread. It has not been counted either.

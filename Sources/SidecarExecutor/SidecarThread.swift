@@ -30,6 +30,10 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// What has to become of the system's thread: someone joins it, or it is detached.
   private enum Handle {
     case joinable(pthread_t)
+    /// Someone waits for it to end, and then has joined it.
+    case beingJoined
+    /// The same, but if the wait fails, the thread is to be detached.
+    case beingJoinedAndGivenUp
     case released
   }
 
@@ -183,9 +187,25 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Must not be called on a sidecar thread.
   package func join(until deadline: Deadline) -> Bool {
     precondition(!isCurrent, "A thread cannot join itself. Request the stop, and join from elsewhere.")
+    if joinDirectly(until: deadline) { return true }
     guard ended.wait(until: deadline) != nil else { return false }
     reap()
     return true
+  }
+
+  /// Waits for the system's thread itself; returns whether it is joined now. Whoever waits for what the thread announces
+  /// before it ends is woken for nothing, while the thread still runs.
+  private func joinDirectly(until deadline: Deadline) -> Bool {
+    guard let thread = takeHandle(leaving: .beingJoined) else { return false }
+    let bound = deadline.remaining?.wholeNanoseconds ?? .max
+    let isJoined = csystem_thread_join(thread, bound) == 0
+    let isGivenUp = handle.withLock { handle in
+      defer { handle = isJoined ? .released : .joinable(thread) }
+      if case .beingJoinedAndGivenUp = handle { return true }
+      return false
+    }
+    if isGivenUp, !isJoined { abandon() }
+    return isJoined
   }
 
   /// Suspends until the thread has ended and is joined, at most until `deadline`; returns whether it has ended.
@@ -202,20 +222,35 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
     return hasEnded
   }
 
+  /// Whether somebody is waiting for the system's thread.
+  package var isBeingJoined: Bool {
+    handle.withLock { if case .beingJoined = $0 { true } else { false } }
+  }
+
   /// Gives the thread up: it will end by itself once it is free to, and nobody has to join it.
   package func abandon() {
-    if let thread = takeHandle() { pthread_detach(thread) }
+    let thread: pthread_t? = handle.withLock { handle in
+      switch handle {
+      case .joinable(let thread):
+        handle = .released
+        return thread
+      case .beingJoined: handle = .beingJoinedAndGivenUp
+      case .beingJoinedAndGivenUp, .released: break
+      }
+      return nil
+    }
+    if let thread { pthread_detach(thread) }
   }
 
   /// Joins the system's thread after the exit latch: a matter of the microseconds that it needs to leave the kernel.
   package func reap() {
-    if let thread = takeHandle() { pthread_join(thread, nil) }
+    if let thread = takeHandle(leaving: .released) { pthread_join(thread, nil) }
   }
 
-  private func takeHandle() -> pthread_t? {
+  private func takeHandle(leaving state: Handle) -> pthread_t? {
     handle.withLock { handle in
       guard case .joinable(let thread) = handle else { return nil }
-      handle = .released
+      handle = state
       return thread
     }
   }

@@ -232,7 +232,7 @@ import Testing
     // In a process of its own: stacks are the process's.
     await #expect(processExitsWith: .success) {
       var kept: [SidecarThread] = []
-      for way in 0..<3 {
+      for way in 0..<4 {
         let before = ProcessCensus.threadStacks()
         for _ in 0..<40 {
           let thread = try SidecarThread()
@@ -242,6 +242,16 @@ import Testing
             continue
           case 1:
             guard await thread.shutdown() else { exit(1) }
+          case 2:
+            // Abandoned while somebody waits for it, and gives up later.
+            let gate = DispatchSemaphore(value: 0)
+            thread.post { gate.wait() }
+            async let hasEnded = onThread { thread.join(until: .after(.milliseconds(20))) }
+            guard eventually({ thread.isBeingJoined }) else { exit(4) }
+            thread.requestStop()
+            thread.abandon()
+            guard try await !hasEnded else { exit(5) }
+            gate.signal()
           default:
             // Abandoned.
             let gate = DispatchSemaphore(value: 0)
@@ -257,7 +267,7 @@ import Testing
           exit(Int32(10 + way))
         }
       }
-      exit(kept.count == 80 ? 0 : 3)
+      exit(kept.count == 120 ? 0 : 3)
     }
   }
 }

@@ -285,6 +285,20 @@ import Testing
     await server.stop()
   }
 
+  @Test func `a later request that blocks waits no longer than the first one`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let gate = DispatchSemaphore(value: 0)
+    let client = try await heldClient(server.url, gate)
+    client.coordinator.request(bound: .milliseconds(20), keepingUnread: false, payload: .normal)
+    let report = try await onThread { BlockingWebSocket(client).shutdown(within: .seconds(600)) }
+    #expect(!client.thread.hasEnded)
+    #expect(report.bound == .milliseconds(20))
+    #expect(report.abandoned == [.thread(name: client.thread.name)])
+    gate.signal()
+    #expect(await eventually { () async in client.thread.hasEnded })
+    await server.stop()
+  }
+
   // MARK: A sender in the middle of its system call
 
   @Test func `the descriptor is not closed under a sender, and is when the sender is through`() async throws {

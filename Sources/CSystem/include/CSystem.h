@@ -32,6 +32,10 @@ void *_Nullable csystem_exchange_current_executor(const void *_Nullable executor
 int csystem_thread_start(pthread_t *_Nonnull thread, const char *_Nonnull name, void (*_Nonnull entry)(void *_Nonnull),
                          void *_Nonnull context);
 
+/// Joins a thread within `nanoseconds`, by CLOCK_MONOTONIC. Returns 0, or an errno value if it was not joined: in time, or
+/// because this system can't wait so.
+int csystem_thread_join(pthread_t thread, int64_t nanoseconds);
+
 /// `epoll_wait` entries without the packed union that Swift reads slowly.
 struct csystem_event {
   uint64_t token;
