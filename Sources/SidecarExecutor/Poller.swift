@@ -31,7 +31,7 @@ struct Poller: ~Copyable {
   private let events: UnsafeMutablePointer<epoll_event>
   /// How many ready descriptors one poll reports: enough to pay for the system call, few enough to stay fair to timers
   /// and jobs. What does not fit is reported by the next poll.
-  private static let capacity = 256
+  private static let capacity = 64
 
   init() throws(SystemError) {
     let number = epoll_create1(CInt(EPOLL_CLOEXEC))

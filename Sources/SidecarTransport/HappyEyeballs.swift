@@ -62,7 +62,7 @@ package final class HappyEyeballs {
 
   /// Addresses of the first one's family and the other in turn, each family in its own order (RFC 8305 §4).
   static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
-    guard let preferred = addresses.first?.family else { return [] }
+    guard addresses.count > 1, let preferred = addresses.first?.family else { return addresses }
     let first = addresses.filter { $0.family == preferred }
     let second = addresses.filter { $0.family != preferred }
     return (0..<max(first.count, second.count)).flatMap { index in

@@ -6,7 +6,8 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   package enum Family: Sendable, Hashable { case ipv4, ipv6 }
 
   package let family: Family
-  private let bytes: [UInt8]
+  /// The system's form: the larger of the two, of which an IPv4 address fills the beginning.
+  private var storage = sockaddr_in6()
 
   /// Copies an address out of the system's form; nil for a family other than IPv4 and IPv6.
   package init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
@@ -15,7 +16,9 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     case AF_INET6: family = .ipv6
     default: return nil
     }
-    bytes = Array(UnsafeRawBufferPointer(start: address, count: Int(length)))
+    let size = family == .ipv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
+    guard length >= size else { return nil }
+    withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: size)) }
   }
 
   /// The loopback address; port 0 lets the system choose one when it is bound.
@@ -38,24 +41,36 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-    bytes.withUnsafeBytes { bytes in
-      // `bytes` was copied from a `sockaddr` of its family, and is aligned by the allocator.
-      body(bytes.assumingMemoryBound(to: sockaddr.self).baseAddress.unsafelyUnwrapped, socklen_t(bytes.count))
-    }
+    withBytes { body($0.assumingMemoryBound(to: sockaddr.self).baseAddress.unsafelyUnwrapped, socklen_t($0.count)) }
+  }
+
+  /// Calls `body` with as much of the system's form as an address of this family has.
+  private func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    let size = family == .ipv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
+    return withUnsafeBytes(of: storage) { body(UnsafeRawBufferPointer(rebasing: $0.prefix(size))) }
+  }
+
+  package static func == (one: SocketAddress, other: SocketAddress) -> Bool {
+    one.family == other.family && one.withBytes { bytes in other.withBytes { bytes.elementsEqual($0) } }
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    withBytes { hasher.combine(bytes: $0) }
   }
 
   package var systemFamily: Int32 { family == .ipv4 ? AF_INET : AF_INET6 }
 
   package var port: UInt16 {
     // The port stands behind the family in both forms, in network byte order.
-    UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+    withBytes { UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) }
   }
 
   /// Whether both name the same host, whatever their ports.
   func hasSameHost(as other: SocketAddress) -> Bool {
     // IPv4 has it right behind the port, IPv6 behind the flow label.
     let host = family == .ipv4 ? 4..<8 : 8..<24
-    return family == other.family && bytes[host] == other.bytes[host]
+    return family == other.family
+      && withBytes { bytes in other.withBytes { bytes[host].elementsEqual($0[host]) } }
   }
 
   /// The host in its numeric form, such as `127.0.0.1` or `::1`.
