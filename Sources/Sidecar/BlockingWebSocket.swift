@@ -126,10 +126,11 @@ public final class BlockingWebSocket: Sendable {
   @discardableResult
   public func ping(_ payload: [UInt8]? = nil, timeout: Duration? = nil) throws(WebSocketError) -> Duration {
     try BlockingWebSocket.checkMayBlock()
+    let payload = try Pings.payload(payload)
     let deadline = Deadline.after(timeout)
     guard let opening = places.opened.wait(until: deadline) else { throw .timedOut(.pong) }
     _ = try opening.get()
-    let answer = try sidecar.postPing(payload)
+    let answer = sidecar.postPing(payload)
     guard let result = answer.wait(until: deadline) else {
       places.pings.forget(answer)
       throw .timedOut(.pong)

@@ -11,8 +11,12 @@ final class Pings: Sendable {
 
   private static let nextNumber = Atomic<UInt64>(0)
 
-  /// A payload that no other Ping of this process has.
-  static func uniquePayload() -> WebSocketPayload {
+  /// The payload of a Ping (RFC 6455 §5.5): `bytes` if they are not too many, or one that no other Ping of this process has.
+  static func payload(_ bytes: [UInt8]?) throws(WebSocketError) -> WebSocketPayload {
+    if let bytes {
+      guard bytes.count <= 125 else { throw .pingTooLong(byteCount: bytes.count) }
+      return WebSocketPayload(bytes)
+    }
     let number = nextNumber.wrappingAdd(1, ordering: .relaxed).newValue
     return withUnsafeBytes(of: number.bigEndian) { WebSocketPayload(copying: $0) }
   }

@@ -242,9 +242,10 @@ public actor WebSocketSidecar {
   public nonisolated func ping(
     _ payload: [UInt8]? = nil, timeout: Duration? = nil
   ) async throws(WebSocketError) -> Duration {
+    let payload = try Pings.payload(payload)
     let deadline = Deadline.after(timeout)
     if places.opened.current == nil { _ = try await opening(until: deadline, for: .pong) }
-    let answer = try postPing(payload)
+    let answer = postPing(payload)
     switch await answer.value(until: deadline) {
     case .value(let result): return try result.get()
     case .timedOut:
@@ -256,10 +257,8 @@ public actor WebSocketSidecar {
     }
   }
 
-  nonisolated func postPing(_ payload: [UInt8]?) throws(WebSocketError) -> Pings.Answer {
-    if let payload, payload.count > 125 { throw .pingTooLong(byteCount: payload.count) }
+  nonisolated func postPing(_ payload: WebSocketPayload) -> Pings.Answer {
     let answer = Pings.Answer()
-    let payload = payload.map { WebSocketPayload($0) } ?? Pings.uniquePayload()
     places.pings.expect(payload, answer: answer)
     connection.post { $0.sendPing(payload) }
     return answer

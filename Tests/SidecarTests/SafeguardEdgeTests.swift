@@ -117,7 +117,7 @@ import WebSocketProtocol
       behavior: .script([.open, .ignorePings, .sendClose(.goingAway), .continue(as: .silent)]))
     let client = try await WebSocketSidecar.connect(to: server.url)
     let (released, ended) = (Completion<ContinuousClock.Instant>(), Completion<ContinuousClock.Instant>())
-    try client.postPing(nil).whenComplete { _ in released.complete(.now) }
+    try client.postPing(Pings.payload(nil)).whenComplete { _ in released.complete(.now) }
     client.places.ended.whenComplete { _ in ended.complete(.now) }
     // The server keeps the stream for the whole of our grace.
     let between = await released.uncancellableValue().duration(to: ended.uncancellableValue())
@@ -171,12 +171,12 @@ import WebSocketProtocol
 
   // MARK: What comes second
 
-  @Test func `the first end counts for Pings too`() async {
+  @Test func `the first end counts for Pings too`() throws {
     let pings = Pings()
     pings.end(.closed(nil))
     pings.end(.cancelled)
     let late = Pings.Answer()
-    pings.expect(Pings.uniquePayload(), answer: late)
+    pings.expect(try Pings.payload(nil), answer: late)
     #expect(throws: WebSocketError.closed(nil)) { try late.current?.get() }
   }
 
@@ -414,6 +414,13 @@ import WebSocketProtocol
         : try await client.ping(timeout: timeout)
     }
     _ = try await server.connection().request()
+    // What is wrong whether the connection opens or not does not wait for it.
+    let tooMany = [UInt8](repeating: 0, count: 126)
+    await #expect(throws: WebSocketError.pingTooLong(byteCount: 126)) {
+      _ =
+        blocking
+        ? try await onThread { try BlockingWebSocket(client).ping(tooMany) } : try await client.ping(tooMany)
+    }
     answer.open()
     #expect(try await pinging.value < timeout)
     await client.shutdown()
