@@ -145,7 +145,7 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func abandonTasks() {
-    let count = tasks.abandonAll()
+    let count = tasks.abandon()
     if count > 0 { state.withLock { $0.abandoned.append(.tasks(count: count)) } }
   }
 
@@ -198,7 +198,7 @@ final class ShutdownCoordinator: Sendable {
     // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
     // for it is released all the same.
     guard tasks.count > 0 else { return }
-    let timer = DeadlineTimer(.after(Lifecycle.grace)) { [tasks] in _ = tasks.abandonAll() }
+    let timer = DeadlineTimer(.after(Lifecycle.grace)) { [tasks] in tasks.abandonAll() }
     state.withLock { $0.timer = timer }
   }
 

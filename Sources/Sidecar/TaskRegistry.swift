@@ -98,11 +98,17 @@ final class TaskRegistry: Sendable {
     callNow?()
   }
 
-  /// Releases whoever waits for a task that is still running; returns how many such tasks there are, without the ones
-  /// that wait for the shutdown themselves.
-  func abandonAll() -> Int {
+  /// Releases whoever waits for a task that is still running; returns how many such tasks there are. Those that wait for the
+  /// shutdown themselves are no such tasks: they return when it is over.
+  func abandon() -> Int {
+    let entries = state.withLock { $0.entries.values.filter { !$0.isExempt } }
+    for entry in entries { entry.release(.closed(nil)) }
+    return entries.count
+  }
+
+  /// Releases whoever still waits for a task, when the shutdown is over.
+  func abandonAll() {
     let entries = state.withLock { Array($0.entries.values) }
     for entry in entries { entry.release(.closed(nil)) }
-    return entries.count { !$0.isExempt }
   }
 }
