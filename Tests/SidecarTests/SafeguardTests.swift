@@ -299,6 +299,24 @@ import Testing
     await server.stop()
   }
 
+  @Test func `a task that waits for the shutdown is not given up with those that ignore it`() async throws {
+    let server = try TestServer(behavior: .echo)
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let (hasBegun, goOn) = (Completion<Void>(), Completion<Void>())
+    let ignoring = Task {
+      try await client.run { _ in
+        hasBegun.complete(())
+        await goOn.uncancellableValue()
+      }
+    }
+    await hasBegun.uncancellableValue()
+    let report = try await client.run { await $0.shutdown(within: .zero) }
+    #expect(report.abandoned.contains(.tasks(count: 1)), "\(report)")
+    await #expect(throws: WebSocketError.closed(nil)) { try await ignoring.value }
+    goOn.complete(())
+    await server.stop()
+  }
+
   // MARK: A sender in the middle of its system call
 
   @Test func `the descriptor is not closed under a sender, and is when the sender is through`() async throws {
