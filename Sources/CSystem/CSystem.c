@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -86,6 +87,10 @@ int csystem_thread_join(pthread_t thread, int64_t nanoseconds) {
   return pthread_tryjoin_np(thread, NULL);
 #endif
 }
+
+// What a descriptor is ready for is passed on from either.
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLRDHUP == POLLRDHUP && EPOLLHUP == POLLHUP && EPOLLERR == POLLERR,
+               "poll and epoll have the same bits");
 
 int csystem_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint64_t token) {
   struct epoll_event event = {.events = events, .data.u64 = token};

@@ -49,8 +49,8 @@ package final class EventLoop {
   init(jobs: JobQueue, wake: WakeSignal) throws(SystemError) {
     self.jobs = jobs
     self.wake = wake
-    let poller = try Poller()
-    try poller.add(wake.descriptor, interest: [.readable, .onceAnEdge], token: EventLoop.wakeToken)
+    var poller = Poller()
+    try poller.add(wake.descriptor, interest: .readable, token: EventLoop.wakeToken)
     self.poller = consume poller
   }
 
@@ -220,7 +220,10 @@ package final class EventLoop {
     if count == 0 { count = poller?.wait(milliseconds: timeout) ?? 0 }
     for index in 0..<count {
       guard let event = poller?.event(index) else { return }
-      if event.token == EventLoop.wakeToken { continue }
+      if event.token == EventLoop.wakeToken {
+        wake?.clear()
+        continue
+      }
       let slot = slots[Int(event.token & 0xFFFF_FFFF)]
       if slot.generation == UInt32(event.token >> 32) { slot.handler?.descriptorIsReady(event.readiness) }
     }

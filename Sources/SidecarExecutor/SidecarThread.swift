@@ -41,7 +41,7 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
 
   /// Starts a thread.
   ///
-  /// Throws ``SystemError`` when the process is out of descriptors (two are needed) or threads.
+  /// Throws ``SystemError`` when the process is out of descriptors (one is needed) or threads.
   public convenience init(name: String = "sidecar") throws(SystemError) {
     try self.init(unstarted: name)
     try start()

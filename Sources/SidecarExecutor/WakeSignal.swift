@@ -3,9 +3,6 @@ internal import Glibc
 
 /// How other threads end a poll: an `eventfd` that the poller watches.
 ///
-/// The poller is told of each signal once, as of an edge: nobody has to read the counter, which would be a system call
-/// for each wake-up.
-///
 /// A reference to the signal keeps the descriptor open, so a thread that is about to write can never hit a descriptor
 /// that was closed and given to somebody else in between; the last reference closes it.
 package final class WakeSignal: Sendable {
@@ -25,5 +22,11 @@ package final class WakeSignal: Sendable {
     var one: UInt64 = 1
     // It would take 2^64 signals to fill the counter.
     _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+  }
+
+  /// Takes back the signals so far, which the poller would report again and again.
+  func clear() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
   }
 }

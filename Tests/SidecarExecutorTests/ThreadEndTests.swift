@@ -170,8 +170,8 @@ import Testing
       }
       guard wasLimited else { exit(2) }
       guard LiveCounters.threads.value == threads.count else { exit(5) }
-      // Two for each thread that runs, and what the system may have opened for itself.
-      guard ProcessCensus.take().descriptors < before + 2 * threads.count + failures else { exit(6) }
+      // One for each thread that runs, and what the system may have opened for itself.
+      guard ProcessCensus.take().descriptors < before + threads.count + failures else { exit(6) }
       exit(0)
     }
   }

@@ -16,8 +16,15 @@ import Testing
     func requests(_ count: Int) -> Int { (0..<count).count { _ in vigil.request() } }
   }
 
+  /// Empties a pipe.
   private final class Handler: ReadinessHandler {
-    func descriptorIsReady(_ readiness: Readiness) {}
+    private let readEnd: Int32
+    init(_ readEnd: Int32) { self.readEnd = readEnd }
+
+    func descriptorIsReady(_ readiness: Readiness) {
+      var byte: UInt8 = 0
+      _ = read(readEnd, &byte, 1)
+    }
   }
 
   /// A thread with a descriptor that can be watched, and a pipe's end to write to it.
@@ -27,7 +34,7 @@ import Testing
     let thread = try SidecarThread()
     try await onThread {
       try thread.postAndWait(until: .after(patience)) {
-        _ = try thread.loop.register(pipe.readEnd, interest: [.readable, .onceAnEdge], handler: Handler())
+        _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler(pipe.readEnd))
       }
     }
     try await body(thread, pipe.writeEnd)

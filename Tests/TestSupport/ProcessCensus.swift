@@ -34,6 +34,15 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
     return setrlimit(resource, &unlimited) == 0
   }
 
+  /// Lets the process open no descriptor with a number of `count` or more. For a process of its own.
+  public static func limitDescriptors(to count: Int) {
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    getrlimit(resource, &limit)
+    limit.rlim_cur = rlim_t(count)
+    setrlimit(resource, &limit)
+  }
+
   private static func memory(_ field: Int) -> Int {
     guard let file = fopen("/proc/self/statm", "r") else { return 0 }
     defer { fclose(file) }

@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// Up to two descriptors: the thread's own, with which it is woken, and a socket.
+struct FewDescriptors {
+  private static let capacity = 2
+
+  private var watched = InlineArray<2, pollfd>(repeating: pollfd())
+  private var tokens = InlineArray<2, UInt64>(repeating: 0)
+  private(set) var count = 0
+  /// What the last wait found. Kept apart, since whoever is told of one may remove the other.
+  private var found = InlineArray<2, Poller.Event>(repeating: (0, []))
+
+  /// Returns false, and does nothing, where there is no place left.
+  mutating func add(_ descriptor: Int32, interest: Readiness, token: UInt64) -> Bool {
+    guard count < FewDescriptors.capacity else { return false }
+    watched[count] = pollfd(fd: descriptor, events: interest.pollEvents, revents: 0)
+    tokens[count] = token
+    count += 1
+    return true
+  }
+
+  mutating func modify(_ descriptor: Int32, interest: Readiness) {
+    for index in 0..<count where watched[index].fd == descriptor { watched[index].events = interest.pollEvents }
+  }
+
+  mutating func remove(_ descriptor: Int32) {
+    for index in 0..<count where watched[index].fd == descriptor {
+      count -= 1
+      watched[index] = watched[count]
+      tokens[index] = tokens[count]
+      return
+    }
+  }
+
+  func entry(_ index: Int) -> (descriptor: Int32, interest: Readiness, token: UInt64) {
+    (watched[index].fd, Readiness(pollEvents: watched[index].events), tokens[index])
+  }
+
+  mutating func wait(milliseconds: Int32) -> Int {
+    var watched = watched.mutableSpan
+    let status = watched.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
+    guard status > 0 else {
+      precondition(status == 0 || errno == EINTR, "poll failed with errno \(errno), for \(count) descriptors")
+      return 0
+    }
+    var found = 0
+    for index in 0..<count where self.watched[index].revents != 0 {
+      self.found[found] = (tokens[index], Readiness(pollEvents: self.watched[index].revents))
+      found += 1
+    }
+    return found
+  }
+
+  func event(_ index: Int) -> Poller.Event { found[index] }
+}
+
+extension Readiness {
+  /// In the words of `poll`, which has the same bits as epoll: the C module has the compiler check that.
+  fileprivate var pollEvents: Int16 { Int16(truncatingIfNeeded: rawValue) }
+
+  fileprivate init(pollEvents: Int16) {
+    self.init(rawValue: UInt32(UInt16(bitPattern: pollEvents)))
+  }
+}
