@@ -16,26 +16,25 @@ struct Hose {
 
   /// On the sidecar's thread, where the bytes lie in the read buffer.
   private func handler(_ count: Int) async throws -> Run {
-    let state = OnThread(Run())
     let (finished, continuation) = AsyncStream.makeStream(of: Void.self)
-    // A function and not the continuation itself, whose layout is only known while the program runs: a closure that captures
-    // that looks it up each time it is called.
-    let finish: @Sendable () -> Void = { continuation.finish() }
+    // All that the handlers need stands behind one pointer, and is looked at when it is needed. The continuation itself has a
+    // layout that is only known while the program runs: a closure that captures that looks it up each time it is called.
+    let state = OnThread((run: Run(), count: count, finish: { continuation.finish() }))
     let text: MessageHandler = { _, _, bytes in
       let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-      state.value.receive(text)
-      if state.value.messages == count { finish() }
+      state.value.run.receive(text)
+      if state.value.run.messages == state.value.count { state.value.finish() }
     }
     let binary: MessageHandler = { _, _, bytes in
       let marker = bytes.byteCount == 0 ? 0 : bytes.unsafeLoad(fromByteOffset: bytes.byteCount - 1, as: UInt8.self)
-      state.value.receive(count: bytes.byteCount, marker: marker)
-      if state.value.messages == count { finish() }
+      state.value.run.receive(count: bytes.byteCount, marker: marker)
+      if state.value.run.messages == state.value.count { state.value.finish() }
     }
     let sidecar = try await WebSocketSidecar.connect(
       to: options.hose(count), configuration: options.configuration,
       handler: options.kind == .text ? text : binary)
     for await _ in finished {}
-    var run = state.value
+    var run = state.value.run
     run.stop()
     await sidecar.shutdown()
     return run

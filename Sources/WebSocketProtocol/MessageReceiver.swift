@@ -96,19 +96,26 @@ package struct MessageReceiver: ~Copyable {
     guard expectsWholeMessage else { return }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
-    let shortLimit = min(limit, 125)
+    // One comparison tells that a frame is a binary message and short: what its first two bytes are more than 0x8200 is its
+    // length. There can be two hundred million of them a second, and each instruction counts.
+    let shortBinary = UInt16(0x8200)
+    let shortLimit = UInt16(min(limit, 125))
+    let lastHeader = end - 2
     var position = UnsafeRawPointer(input.position)
     defer { input.position = UnsafeMutableRawPointer(mutating: position) }
-    while end - position >= 2 {
-      let header = UInt16(littleEndian: position.loadUnaligned(as: UInt16.self))
-      var length = Int(header &>> 8)
+    while position <= lastHeader {
+      let header = UInt16(bigEndian: position.loadUnaligned(as: UInt16.self))
       var payload = position + 2
-      // A short binary message first: there can be a hundred million of them a second, and each comparison counts.
-      if UInt8(truncatingIfNeeded: header) == 0x82, length <= shortLimit, length <= end - payload {
+      if header &- shortBinary <= shortLimit {
+        // Not taken from `header`: the next frame has to wait for its length, and not for what was done to that.
+        let length = Int(position.load(fromByteOffset: 1, as: UInt8.self))
+        let next = payload + length
+        guard next <= end else { break }
         sink.receiveMessage(.binary, UnsafeRawBufferPointer(start: payload, count: length))
-        position = payload + length
+        position = next
         continue
       }
+      var length = Int(header & 0xFF)
       if length > 125 {
         guard length == 126, end - position >= 4 else { break }
         length = Int(UInt16(bigEndian: position.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
@@ -118,7 +125,8 @@ package struct MessageReceiver: ~Copyable {
       guard length <= limit, length <= end - payload else { break }
       let bytes = UnsafeRawBufferPointer(start: payload, count: length)
       // FIN, no reserved bit, and an opcode.
-      switch UInt8(truncatingIfNeeded: header) {
+      let firstByte = header &>> 8
+      switch firstByte {
       case 0x82:
         sink.receiveMessage(.binary, bytes)
       case 0x81:
@@ -129,7 +137,7 @@ package struct MessageReceiver: ~Copyable {
         }
       case 0xC1, 0xC2:
         guard end - payload - length >= neededBehindCompressed else { return }
-        let kind: MessageKind = UInt8(truncatingIfNeeded: header) == 0xC1 ? .text : .binary
+        let kind: MessageKind = firstByte == 0xC1 ? .text : .binary
         inflateWhole(kind, bytes)?.report(to: &sink)
         guard expectsWholeMessage else { return }
       default: return
