@@ -67,6 +67,8 @@ struct InboxSink: DeliverySink, ~Copyable {
     return control
   }
 
+  var freeRoom: UnsafeMutableRawBufferPointer { arena.freeRoom }
+
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     receive(kind, isASCII: false, bytes)
   }

@@ -33,6 +33,9 @@ struct Inflater: ~Copyable {
   /// What one step makes room for at least, and at most before it is known how well the message was compressed.
   private static let roomRange = 512...(16 * 1024)
 
+  /// zlib's longest match: with less room than that it asks at each byte whether there is some.
+  static let roomToHurry = 258
+
   /// Makes a decompressor for what the peer of the endpoint of this role sends.
   init(_ agreement: PermessageDeflate.Agreement, role: Role) {
     let sender: Role = role == .client ? .server : .client
@@ -115,8 +118,9 @@ struct Inflater: ~Copyable {
     stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
     // A frame's payload is counted in 32 bits by the limits, and so is a piece of it.
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count)
-    // Rather too much: with less than 258 bytes left, zlib goes on at a third of its speed.
+    // Rather too much: with less than `roomToHurry` left, zlib goes on at a third of its speed.
     var room = min(input.count * 4 + Self.roomRange.lowerBound, Self.roomRange.upperBound)
+    if storage.isBorrowed { room = storage.room.count }
     repeat {
       try step(stream, room: room, into: &storage, limit: limit)
       room = Self.roomRange.upperBound

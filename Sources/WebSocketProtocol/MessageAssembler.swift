@@ -22,6 +22,12 @@ struct MessageAssembler: ~Copyable {
   /// What is reserved for a message on its header's word alone: one socket read. From there on what arrived is doubled.
   private static let unearnedReservation = 64 * 1024
 
+  /// A compressed payload that is unlikely to come to more than `PayloadArena.maximumSharedPayload`, or to much more.
+  private static let shortCompressedPayload = PayloadArena.maximumSharedPayload / 2
+
+  /// What a message of that size is inflated to without haste.
+  private static let roomForShortMessage = PayloadArena.maximumSharedPayload + Inflater.roomToHurry
+
   init(role: Role, limits: ProtocolLimits, deflate: PermessageDeflate.Agreement?) {
     self.limits = limits
     if let deflate {
@@ -124,10 +130,26 @@ struct MessageAssembler: ~Copyable {
   }
 
   /// Takes a whole compressed message: the payload of one frame, which has ``Inflater/tailSize`` bytes behind it that can be
-  /// written to, if they are put back.
-  mutating func inflateWhole(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message?
-  {
-    storage.removeAll()
+  /// written to, if they are put back. What comes of a short one is left in `room`, if that is large enough.
+  mutating func inflateWhole(
+    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+  ) throws(ProtocolViolation) -> Message? {
+    guard bytes.count <= Self.shortCompressedPayload, room.count >= Self.roomForShortMessage else {
+      storage.removeAll()
+      return try inflateWhole(kind, bytes)
+    }
+    var borrowed = MessageStorage(
+      borrowing: UnsafeMutableRawBufferPointer(rebasing: room[..<Self.roomForShortMessage]))
+    swap(&storage, &borrowed)
+    // A message that turned out to be long has memory of its own by now.
+    defer { if storage.isBorrowed { swap(&storage, &borrowed) } }
+    return try inflateWhole(kind, bytes)
+  }
+
+  /// Takes a whole compressed message into the storage, which is empty.
+  private mutating func inflateWhole(
+    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer
+  ) throws(ProtocolViolation) -> Message? {
     validator = UTF8Validator()
     state = .insideMessage(kind, isCompressed: true, frames: 1)
     try decompress { inflater, storage, limit throws(ProtocolViolation) in

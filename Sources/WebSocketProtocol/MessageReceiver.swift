@@ -138,7 +138,7 @@ package struct MessageReceiver: ~Copyable {
       case 0xC1, 0xC2:
         guard end - payload - length >= neededBehindCompressed else { return }
         let kind: MessageKind = firstByte == 0xC1 ? .text : .binary
-        inflateWhole(kind, bytes)?.report(to: &sink)
+        inflateWhole(kind, bytes, room: sink.freeRoom)?.report(to: &sink)
         guard expectsWholeMessage else { return }
       default: return
       }
@@ -148,10 +148,12 @@ package struct MessageReceiver: ~Copyable {
 
   /// Takes the payload of a frame that is a compressed message.
   @usableFromInline
-  mutating func inflateWhole(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) -> ReceiveEvent? {
+  mutating func inflateWhole(
+    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+  ) -> ReceiveEvent? {
     hasSpareMemory = true
     do throws(ProtocolViolation) {
-      return try assembler.inflateWhole(kind, bytes).map(Self.event)
+      return try assembler.inflateWhole(kind, bytes, room: room).map(Self.event)
     } catch {
       expectsWholeMessage = false
       discard()

@@ -179,8 +179,20 @@ extension PayloadArena {
     var header = UInt16(truncatingIfNeeded: count)
     if kind == .text { header |= isASCII ? MessageRun.textBit | MessageRun.asciiBit : MessageRun.textBit }
     target.storeBytes(of: header, as: UInt16.self)
-    if let source = bytes.baseAddress { (target + MessageRun.headerSize).copyMemory(from: source, byteCount: count) }
+    // What was put into `freeRoom` is where it belongs.
+    if let source = bytes.baseAddress, source != UnsafeRawPointer(target + MessageRun.headerSize) {
+      (target + MessageRun.headerSize).copyMemory(from: source, byteCount: count)
+    }
     used &+= count &+ MessageRun.headerSize
+  }
+
+  /// Where the bytes of the next short message will be. Whatever is there when that is stored is not copied.
+  package var freeRoom: UnsafeMutableRawBufferPointer {
+    guard let chunk, used + MessageRun.headerSize < Self.chunkSize else {
+      return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+    let start = used + MessageRun.headerSize
+    return UnsafeMutableRawBufferPointer(start: chunk.base + start, count: Self.chunkSize - start)
   }
 }
 
@@ -235,6 +247,8 @@ struct MessageStorage: ~Copyable {
   private var base: UnsafeMutableRawPointer?
   private var capacity = 0
   private(set) var count = 0
+  /// Whether the memory is somebody else's.
+  private(set) var isBorrowed = false
 
   /// Below it growth would only be a series of tiny reallocations.
   private static let minimumCapacity = 256
@@ -244,8 +258,15 @@ struct MessageStorage: ~Copyable {
 
   init() {}
 
+  /// Makes storage for a message that begins in memory of somebody else, and moves elsewhere if it does not fit there.
+  init(borrowing memory: UnsafeMutableRawBufferPointer) {
+    base = memory.baseAddress
+    capacity = memory.count
+    isBorrowed = true
+  }
+
   deinit {
-    free(base)
+    if !isBorrowed { free(base) }
   }
 
   /// The bytes stored so far; valid until the next change.
@@ -266,9 +287,21 @@ struct MessageStorage: ~Copyable {
     let needed = count + minimum
     if needed > capacity {
       capacity = max(needed, min(max(2 * count, preferred), count + bound))
-      base = reallocateMemory(base, capacity)
+      if isBorrowed {
+        moveOut()
+      } else {
+        base = reallocateMemory(base, capacity)
+      }
     }
     return room
+  }
+
+  /// Moves the bytes to memory of the storage's own.
+  private mutating func moveOut() {
+    let memory = allocateMemory(capacity)
+    if let base { memory.copyMemory(from: base, byteCount: count) }
+    base = memory
+    isBorrowed = false
   }
 
   mutating func commit(_ byteCount: Int) {
@@ -278,6 +311,10 @@ struct MessageStorage: ~Copyable {
 
   /// Hands the memory over as a payload, and is empty afterwards.
   mutating func takePayload() -> WebSocketPayload {
+    if isBorrowed {
+      capacity = count
+      moveOut()
+    }
     // What was reserved too much would live as long as the payload.
     if capacity - count > count / 8 { base = reallocateMemory(base, count) }
     guard let memory = base else { return WebSocketPayload() }
@@ -291,6 +328,7 @@ struct MessageStorage: ~Copyable {
 
   /// Forgets the stored bytes, and frees the memory unless it is little.
   mutating func removeAll(keepingCapacityUpTo bound: Int = Self.keptCapacity) {
+    assert(!isBorrowed)
     count = 0
     guard capacity > bound else { return }
     free(base)

@@ -4,6 +4,9 @@
 /// small ones are inlined. Pointers are valid only during the call.
 @usableFromInline
 package protocol ReceiveSink: ~Copyable {
+  /// Memory that the bytes of the next message may be put into before it is reported: where they would be copied to.
+  var freeRoom: UnsafeMutableRawBufferPointer { get }
+
   /// Takes a whole message whose bytes lie in the read buffer, or are few. Text is valid UTF-8.
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer)
 
@@ -28,6 +31,10 @@ package protocol ReceiveSink: ~Copyable {
 }
 
 extension ReceiveSink where Self: ~Copyable {
+  /// For sinks that copy nothing, or elsewhere.
+  @inlinable
+  package var freeRoom: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+
   /// For sinks to which it makes no difference.
   @inlinable
   package mutating func receiveASCII(_ bytes: UnsafeRawBufferPointer) {

@@ -139,6 +139,31 @@ import WebSocketProtocol
     #expect(messages(runs) == expected)
   }
 
+  @Test func `what was put into the free room is stored there`() {
+    let expected = (0..<40).map { noise(1 + 25 * $0, seed: UInt64($0)) }
+    var arena = PayloadArena()
+    #expect(arena.freeRoom.isEmpty)
+    var runs: [MessageRun] = []
+    var run = MessageRun()
+    var putCount = 0
+    for message in expected {
+      let room = arena.freeRoom
+      message.withUnsafeBytes { bytes in
+        var bytes = bytes
+        if bytes.count <= room.count {
+          putCount += 1
+          room.copyMemory(from: bytes)
+          bytes = UnsafeRawBufferPointer(rebasing: room[..<bytes.count])
+        }
+        if arena.store(.binary, isASCII: false, bytes, in: &run) { return }
+        if !run.isEmpty { runs.append(run) }
+        run = arena.startRun(.binary, isASCII: false, bytes)
+      }
+    }
+    #expect(messages(runs + [run]) == expected.map { .binary(WebSocketPayload($0)) })
+    #expect(putCount == 37, "all but the first of each chunk of 8 KiB")
+  }
+
   @Test func `a run can begin behind a payload of the same chunk`() {
     var arena = PayloadArena()
     let payload = noise(100).withUnsafeBytes { arena.store($0) }

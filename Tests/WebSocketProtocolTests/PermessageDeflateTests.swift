@@ -227,13 +227,35 @@ import Testing
     for test in ConformanceCase.compression {
       for wire in [others + test.bytes, others + test.bytes + others] {
         let whole = MessageReceiver.record(wire, role: test.role, limits: test.limits, deflate: test.deflate).lines
-        for size in [1, 7] {
+        for (size, room) in [(1, 0), (7, 0), (nil, 4096)] as [(Int?, Int)] {
           let lines = MessageReceiver.record(
-            wire, role: test.role, limits: test.limits, deflate: test.deflate, piece: size
+            wire, role: test.role, limits: test.limits, deflate: test.deflate, piece: size, room: room
           ).lines
-          #expect(lines == whole, "\(test.name), in pieces of \(size)")
+          #expect(lines == whole, "\(test.name), in pieces of \(size ?? wire.count), with room for \(room)")
         }
       }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a short compressed message is put where it would be copied to, if that is large enough`(keepsContext: Bool) {
+    let agreement = Agreement(serverNoContextTakeover: !keepsContext)
+    var deflater = Deflater(agreement, role: .server)
+    // What fits, what just does, and what turns out to be too long.
+    let messages = [5, 0, 1024, 1, 1281, 1282, 7, 1283, 1025, 50_000, 9].map { size in
+      (0..<size).map { UInt8(truncatingIfNeeded: $0 % 13) }
+    }
+    let wires = messages.map { message in
+      var payload = ByteBuffer()
+      message.withUnsafeBytes { deflater.compress($0, into: &payload) }
+      return frame(0xC2, Array(payload.bytes))
+    }
+    // The tail of the last one needs bytes behind it, too.
+    let ping = frame(0x89, [1, 2, 3, 4])
+    for room in [0, 1281, 1282, 9000] {
+      let recorder = MessageReceiver.record(wires.joined() + ping, deflate: agreement, room: room)
+      #expect(recorder.lines.dropLast() == messages.map { "binary \(brief($0))" }[...])
+      #expect((recorder.lastAddress == UnsafeRawPointer(recorder.freeRoom.baseAddress)) == (room >= 1282))
     }
   }
 

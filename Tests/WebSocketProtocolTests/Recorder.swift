@@ -10,6 +10,9 @@ struct Recorder: ReceiveSink {
   /// Where the bytes of the last message lay.
   var lastAddress: UnsafeRawPointer?
 
+  /// What is offered to the next message.
+  var freeRoom = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     lastAddress = bytes.baseAddress
     lines.append(Self.line(kind, Array(bytes)))
@@ -59,10 +62,12 @@ extension MessageReceiver {
   /// Feeds `bytes` in pieces of `size` bytes, or whole, and then ends the stream.
   static func record(
     _ bytes: [UInt8], role: Role = .client, limits: ProtocolLimits = ProtocolLimits(),
-    deflate: PermessageDeflate.Agreement? = nil, piece size: Int? = nil
+    deflate: PermessageDeflate.Agreement? = nil, piece size: Int? = nil, room: Int = 0
   ) -> Recorder {
     var receiver = MessageReceiver(role: role, limits: limits, deflate: deflate)
     var recorder = Recorder()
+    recorder.freeRoom = UnsafeMutableRawBufferPointer.allocate(byteCount: room, alignment: 1)
+    defer { recorder.freeRoom.deallocate() }
     receiver.feed(bytes, piece: size, into: &recorder)
     if receiver.isDiscarding {
       recorder.lines.append("discards")

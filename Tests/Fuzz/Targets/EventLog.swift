@@ -18,6 +18,10 @@ struct EventLog: ReceiveSink {
   private var hasEnded = false
   private let maximumMessageSize: Int
 
+  /// Offered to whoever can put a message there. Never given back.
+  private nonisolated(unsafe) static let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 2048, alignment: 1)
+  var freeRoom: UnsafeMutableRawBufferPointer { Self.room }
+
   init(limits: ProtocolLimits) {
     maximumMessageSize = limits.maximumMessageSize
   }
