@@ -238,7 +238,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `a short compressed message is put where it would be copied to, if that is large enough`(keepsContext: Bool) {
+  func `a short compressed message is put where it would be copied to`(keepsContext: Bool) {
     let agreement = Agreement(serverNoContextTakeover: !keepsContext)
     var deflater = Deflater(agreement, role: .server)
     // What fits, what just does, and what turns out to be too long.
@@ -257,6 +257,23 @@ import Testing
       #expect(recorder.lines.dropLast() == messages.map { "binary \(brief($0))" }[...])
       #expect((recorder.lastAddress == UnsafeRawPointer(recorder.freeRoom.baseAddress)) == (room >= 1282))
     }
+  }
+
+  @Test func `a sink that copies nothing needs no room`() {
+    struct Sizes: ReceiveSink {
+      var all: [Int] = []
+      mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { all.append(bytes.count) }
+      mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { all.append(payload.count) }
+      mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {}
+      mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {}
+      mutating func receiveClose(_ code: CloseCode?, reason: String) {}
+      mutating func receiveViolation(_ violation: ProtocolViolation) {}
+    }
+    var receiver = MessageReceiver(role: .client, deflate: Agreement())
+    var sizes = Sizes()
+    var wire = frame(0xC2, compressed(noise(50))) + frame(0xC2, compressed(noise(5000))) + frame(0x89, [1, 2])
+    wire.withUnsafeMutableBytes { receiver.receive($0, into: &sizes) }
+    #expect(sizes.all == [50, 5000])
   }
 
   @Test func `a bomb costs no more memory than the limit`() {
