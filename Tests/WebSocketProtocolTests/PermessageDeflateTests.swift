@@ -263,7 +263,7 @@ import Testing
     struct Sizes: ReceiveSink {
       var all: [Int] = []
       mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { all.append(bytes.count) }
-      mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { all.append(payload.count) }
+      mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { all += [payload.count] }
       mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {}
       mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {}
       mutating func receiveClose(_ code: CloseCode?, reason: String) {}
