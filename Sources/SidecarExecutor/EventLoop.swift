@@ -66,7 +66,7 @@ package final class EventLoop {
 
   /// Watches `descriptor`; from the next turn on `handler`, which is retained, is told when it is ready.
   ///
-  /// Throws the error of `epoll_ctl`, or `EBADF` when the loop has ended.
+  /// Throws the error of epoll, if that is what watches, or `EBADF` when the loop has ended.
   package func register(
     _ descriptor: Int32, interest: Readiness, handler: any ReadinessHandler
   ) throws(SystemError) -> Registration {

@@ -60,5 +60,7 @@ extension Readiness {
 
   fileprivate init(pollEvents: Int16) {
     self.init(rawValue: UInt32(UInt16(bitPattern: pollEvents)))
+    // Not open: whoever asks will be told.
+    if rawValue & UInt32(POLLNVAL) != 0 { insert(.failed) }
   }
 }

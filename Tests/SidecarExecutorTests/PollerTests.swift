@@ -83,6 +83,19 @@ import Testing
     }
   }
 
+  @Test func `reports a descriptor that is not open as one that failed`() async {
+    // In a process of its own, where nobody else is given the number.
+    await #expect(processExitsWith: .success) {
+      let pipe = try Pipe()
+      let watch = Watch()
+      try watch.add(pipe, token: 100)
+      pipe.close()
+      #expect(watch.wait() == 1)
+      #expect(watch.event(0).token == 100)
+      #expect(watch.event(0).readiness.contains(.failed))
+    }
+  }
+
   @Test(arguments: counts) func `waits until the time is over, or until something is ready`(count: Int) throws {
     try watching(count) { watch, pipes in
       let start = ContinuousClock.now
