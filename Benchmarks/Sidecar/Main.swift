@@ -23,16 +23,18 @@ enum Main {
       case ("hose", "blocking"), ("deflate", "blocking"): try timed(options, Hose(options: options).blocking)
       case ("hose", _), ("deflate", _): inTask { try await timed(options, Hose(options: options).run) }
       case ("send", "blocking"): try timed(options, Exchange(options: options).blockingSend)
-      case ("send", _): inTask { try await timed(options, Exchange(options: options).send) }
+      case ("send", "inbound"): inTask { try await timed(options, Exchange(options: options).send) }
       case ("echo", "handler"): inTask { print(try await Exchange(options: options).echoInHandler().json(options)) }
-      case ("echo", _): inTask { print(try await Exchange(options: options).echo().json(options)) }
-      case ("echo-blocking", _): print(try Exchange(options: options).blockingEcho().json(options))
-      case ("cycles", _): try timed(options, Connections(options: options).cycles)
+      case ("echo", "inbound"): inTask { print(try await Exchange(options: options).echo().json(options)) }
+      case ("echo-blocking", "blocking"): print(try Exchange(options: options).blockingEcho().json(options))
+      case ("cycles", "own-thread"), ("cycles", "shared-thread"):
+        try timed(options, Connections(options: options).cycles)
       case ("exits", _): print(try Exits(options: options).run())
-      case ("idle", _): inTask { print(try await Connections(options: options).idle().json(options)) }
+      case ("idle", "own-thread"), ("idle", "shared-thread"):
+        inTask { print(try await Connections(options: options).idle().json(options)) }
       case ("crowd", _): inTask { print(try await Connections(options: options).crowd().json(options)) }
       case ("census", _): inTask { print(try await Census(options: options).run(options.count).json(options)) }
-      default: throw BenchError("unknown workload \(options.workload)")
+      default: throw BenchError("there is no workload \(options.workload) with the API \(options.api)")
       }
     } catch {
       fail(error)

@@ -19,12 +19,20 @@ struct Options: Sendable {
       switch name {
       case "--url": url = value
       case "--api": api = value
-      case "--kind": kind = value == "text" ? .text : .binary
+      case "--kind": kind = try Options.kind(value)
       case "--size": size = try Options.number(name, value)
       case "--count": count = try Options.number(name, value)
       case "--warmup": warmup = try Options.number(name, value)
       default: throw BenchError("unknown option \(name)")
       }
+    }
+  }
+
+  private static func kind(_ value: String) throws(BenchError) -> MessageKind {
+    switch value {
+    case "text": .text
+    case "binary": .binary
+    default: throw BenchError("--kind is text or binary, not \(value)")
     }
   }
 

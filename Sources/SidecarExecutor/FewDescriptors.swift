@@ -37,18 +37,18 @@ struct FewDescriptors {
   }
 
   mutating func wait(milliseconds: Int32) -> Int {
-    var watched = watched.mutableSpan
-    let status = watched.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
+    var span = watched.mutableSpan
+    let status = span.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
     guard status > 0 else {
       precondition(status == 0 || errno == EINTR, "poll failed with errno \(errno), for \(count) descriptors")
       return 0
     }
-    var found = 0
-    for index in 0..<count where self.watched[index].revents != 0 {
-      self.found[found] = (tokens[index], Readiness(pollEvents: self.watched[index].revents))
-      found += 1
+    var foundCount = 0
+    for index in 0..<count where watched[index].revents != 0 {
+      found[foundCount] = (tokens[index], Readiness(pollEvents: watched[index].revents))
+      foundCount += 1
     }
-    return found
+    return foundCount
   }
 
   func event(_ index: Int) -> Poller.Event { found[index] }
