@@ -65,6 +65,8 @@ ROWS = [
     Row("raw C, copy", _RAW, "copy", ("hose",), LIMIT, "raw-c"),
     Row("raw C, hand over to a second thread", _RAW, "handover", ("hose",), LIMIT, "raw-c"),
     Row("zlib's inflate alone", _RAW, "inflate", ("deflate",), LIMIT, "raw-c"),
+    Row("raw C, read and inflate", _RAW, "read", ("deflate",), LIMIT, "raw-c"),
+    Row("raw C, read, inflate and copy", _RAW, "copy", ("deflate",), LIMIT, "raw-c"),
     Row("raw C, batched writes", _RAW, "batched", ("send",), LIMIT, "raw-c"),
     Row("raw C, one write each", _RAW, "direct", ("send",), LIMIT, "raw-c"),
     Row("raw C, epoll", _RAW, "loop", ("echo", "cycles"), LIMIT, "raw-c"),

@@ -112,20 +112,22 @@ public struct WebSocketConfiguration: Sendable {
   /// Throws what is out of range.
   func validate() throws(WebSocketError) {
     if let compression { try compression.validate() }
-    let sizes = [
-      ("maximumMessageSize", maximumMessageSize), ("maximumFrameSize", maximumFrameSize ?? 1),
-      ("maximumFragmentsPerMessage", maximumFragmentsPerMessage), ("inboundCapacity", inboundCapacity),
-      ("outboundCapacity", outboundCapacity),
-    ]
-    for (name, value) in sizes where value < 1 {
-      throw .invalidConfiguration(reason: "\(name) is \(value), and must be at least 1")
-    }
-    let times = [
-      ("resolutionTimeout", resolutionTimeout), ("connectTimeout", connectTimeout),
-      ("handshakeTimeout", handshakeTimeout), ("closeTimeout", closeTimeout),
-    ]
-    for (name, value) in times where value <= .zero {
-      throw .invalidConfiguration(reason: "\(name) is \(value), and must be more than nothing")
-    }
+    try check("maximumMessageSize", maximumMessageSize)
+    try check("maximumFrameSize", maximumFrameSize ?? 1)
+    try check("maximumFragmentsPerMessage", maximumFragmentsPerMessage)
+    try check("inboundCapacity", inboundCapacity)
+    try check("outboundCapacity", outboundCapacity)
+    try check("resolutionTimeout", resolutionTimeout)
+    try check("connectTimeout", connectTimeout)
+    try check("handshakeTimeout", handshakeTimeout)
+    try check("closeTimeout", closeTimeout)
+  }
+
+  private func check(_ name: StaticString, _ size: Int) throws(WebSocketError) {
+    if size < 1 { throw .invalidConfiguration(reason: "\(name) is \(size), and must be at least 1") }
+  }
+
+  private func check(_ name: StaticString, _ time: Duration) throws(WebSocketError) {
+    if time <= .zero { throw .invalidConfiguration(reason: "\(name) is \(time), and must be more than nothing") }
   }
 }

@@ -7,7 +7,6 @@ extension Connection {
   func start() {
     guard case .idle(let request) = phase else { return }
     phase = .resolving(request)
-    setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
     let host = url.host
     hostBeingResolved.withLock { $0 = host }
     configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
@@ -20,6 +19,9 @@ extension Connection {
         post { $0.resolved(result) }
       }
     }
+    // What is over by now needs no time.
+    guard case .resolving = phase else { return }
+    setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
   }
 
   private func resolved(_ result: Result<[SocketAddress], ResolutionError>) {
@@ -28,12 +30,13 @@ extension Connection {
     case .failure(let error):
       failOpening(.resolutionFailed(error))
     case .success(let addresses):
-      setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
       let attempts = HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
         self?.onThread(result) { connection, result in connection.connected(result) }
       }
       phase = .connecting(attempts, request)
       attempts.start()
+      guard case .connecting = phase else { return }
+      setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
     }
   }
 

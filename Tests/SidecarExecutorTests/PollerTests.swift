@@ -135,10 +135,11 @@ import Testing
       let pipes = try (0..<3).map { _ in try Pipe() }
       let watch = Watch()
       for (index, pipe) in pipes[..<2].enumerated() { try watch.add(pipe, token: UInt64(100 + index)) }
-      ProcessCensus.limitDescriptors(to: 2)
-      #expect(throws: SystemError("epoll_create1", code: EMFILE)) { try watch.add(pipes[2], token: 102) }
-      for pipe in pipes { pipe.write() }
-      #expect(watch.ready() == [100, 101])
+      ProcessCensus.withDescriptors(limitedTo: 2) {
+        #expect(throws: SystemError("epoll_create1", code: EMFILE)) { try watch.add(pipes[2], token: 102) }
+        for pipe in pipes { pipe.write() }
+        #expect(watch.ready() == [100, 101])
+      }
     }
   }
 }

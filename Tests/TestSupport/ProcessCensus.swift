@@ -34,13 +34,17 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
     return setrlimit(resource, &unlimited) == 0
   }
 
-  /// Lets the process open no descriptor with a number of `count` or more. For a process of its own.
-  public static func limitDescriptors(to count: Int) {
+  /// Runs `body` while the process can open no descriptor with a number of `count` or more. For a process of its own.
+  public static func withDescriptors(limitedTo count: Int, _ body: () throws -> Void) rethrows {
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    var limit = rlimit()
-    getrlimit(resource, &limit)
+    var unlimited = rlimit()
+    getrlimit(resource, &unlimited)
+    var limit = unlimited
     limit.rlim_cur = rlim_t(count)
     setrlimit(resource, &limit)
+    // A sanitizer needs some when the process ends.
+    defer { setrlimit(resource, &unlimited) }
+    try body()
   }
 
   private static func memory(_ field: Int) -> Int {

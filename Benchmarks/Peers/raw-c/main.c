@@ -1,7 +1,7 @@
 // raw-c WORKLOAD --url ws://127.0.0.1:PORT --api NAME [--size N] [--count M] [--kind binary|text] [--warmup W]
 //
 //   hose           --api count | copy | handover
-//   deflate        --api inflate (zlib alone, on the same messages)
+//   deflate        --api inflate (zlib alone, on the same messages) | read | copy
 //   send           --api batched | direct (one system call a message)
 //   echo           --api loop
 //   echo-blocking  --api direct | handover (who writes: the caller, or the I/O thread)

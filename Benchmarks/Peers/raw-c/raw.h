@@ -36,6 +36,7 @@ void fill_percentiles(struct result *result, double *samples, size_t count);
 
 #define READ_SIZE (64 * 1024)
 #define MAX_HEADER 14
+#define SPARE 4  // never read into: room behind the last payload
 #define FIN 0x80
 #define OPCODE_TEXT 1
 #define OPCODE_BINARY 2
@@ -45,7 +46,7 @@ void fill_percentiles(struct result *result, double *samples, size_t count);
 struct wire {
   int fd, epoll;
   size_t size;
-  uint8_t input[MAX_HEADER + READ_SIZE];
+  uint8_t input[MAX_HEADER + READ_SIZE + SPARE];
 };
 
 // Connects and shakes hands; what came behind the 101 stands in `input`. `extra` is more header fields, or "".

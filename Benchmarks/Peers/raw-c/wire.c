@@ -42,7 +42,7 @@ static void wait_for(struct wire *wire, uint32_t events) {
 bool wire_read(struct wire *wire, bool wait_first) {
   if (wait_first) wait_for(wire, EPOLLIN);
   for (;;) {
-    ssize_t size = recv(wire->fd, wire->input + wire->size, sizeof wire->input - wire->size, 0);
+    ssize_t size = recv(wire->fd, wire->input + wire->size, sizeof wire->input - SPARE - wire->size, 0);
     if (size > 0) {
       wire->size += (size_t)size;
       return true;
