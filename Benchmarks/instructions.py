@@ -25,7 +25,7 @@ PATHS = [
     ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], MANY, 365),
     ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 780),
     ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 6_200),
-    ("cycle: connect and close on a shared thread", ["cycles", "--api", "shared-thread"], FEW, 130_000),
+    ("cycle: connect and close on a shared thread", ["cycles", "--api", "shared-thread"], FEW, 121_000),
 ]
 
 
