@@ -32,7 +32,7 @@ enum Main {
       case ("exits", _): print(try Exits(options: options).run())
       case ("idle", "own-thread"), ("idle", "shared-thread"):
         inTask { print(try await Connections(options: options).idle().json(options)) }
-      case ("crowd", _): inTask { print(try await Connections(options: options).crowd().json(options)) }
+      case ("crowd", "shared-thread"): inTask { print(try await Connections(options: options).crowd().json(options)) }
       case ("census", _): inTask { print(try await Census(options: options).run(options.count).json(options)) }
       default: throw BenchError("there is no workload \(options.workload) with the API \(options.api)")
       }

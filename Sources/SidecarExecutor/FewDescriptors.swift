@@ -19,8 +19,11 @@ struct FewDescriptors {
     return true
   }
 
-  mutating func modify(_ descriptor: Int32, interest: Readiness) {
-    for index in 0..<count where watched[index].fd == descriptor { watched[index].events = interest.pollEvents }
+  mutating func modify(_ descriptor: Int32, interest: Readiness, token: UInt64) {
+    for index in 0..<count where watched[index].fd == descriptor {
+      watched[index].events = interest.pollEvents
+      tokens[index] = token
+    }
   }
 
   mutating func remove(_ descriptor: Int32) {
@@ -39,10 +42,12 @@ struct FewDescriptors {
   mutating func wait(milliseconds: Int32) -> Int {
     var span = watched.mutableSpan
     let status = span.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
-    guard status > 0 else {
-      precondition(status == 0 || errno == EINTR, "poll failed with errno \(errno), for \(count) descriptors")
-      return 0
+    guard status >= 0 || errno == EINTR else {
+      // There is no other way to wait without a descriptor more, and a thread that can't wait can't keep its promises.
+      fatalError(
+        "\(SystemError("poll", code: errno)). It needs RLIMIT_NOFILE to be \(count) at least; lower it no further.")
     }
+    guard status > 0 else { return 0 }
     var foundCount = 0
     for index in 0..<count where watched[index].revents != 0 {
       found[foundCount] = (tokens[index], Readiness(pollEvents: watched[index].revents))

@@ -1,5 +1,4 @@
 public import CSystem
-internal import Glibc
 
 /// What a socket is watched for, and what it turned out to be ready for.
 ///
@@ -48,7 +47,7 @@ struct Poller: ~Copyable {
   }
 
   mutating func modify(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(SystemError) {
-    if many == nil { few.modify(descriptor, interest: interest) }
+    if many == nil { few.modify(descriptor, interest: interest, token: token) }
     try many?.control(EPOLL_CTL_MOD, descriptor, interest, token)
   }
 

@@ -62,8 +62,8 @@ import Testing
       for pipe in pipes { pipe.write() }
       for pipe in pipes { try watch.modify(pipe, [], token: 0) }
       #expect(watch.ready() == [])
-      try watch.modify(pipes[0], .readable, token: 100)
-      #expect(watch.ready() == [100])
+      try watch.modify(pipes[0], .readable, token: 300)
+      #expect(watch.ready() == [300])
       try watch.remove(pipes[0])
       #expect(watch.ready() == [])
       try watch.add(pipes[0], token: 200)
@@ -140,6 +140,16 @@ import Testing
         for pipe in pipes { pipe.write() }
         #expect(watch.ready() == [100, 101])
       }
+    }
+  }
+
+  @Test func `a process that may not even have the few is stopped`() async {
+    await #expect(processExitsWith: .failure) {
+      let pipes = try (0..<2).map { _ in try Pipe() }
+      let watch = Watch()
+      for pipe in pipes { try watch.add(pipe, token: 100) }
+      ProcessCensus.withDescriptors(limitedTo: 1) { _ = watch.wait() }
+      exit(EXIT_SUCCESS)
     }
   }
 }

@@ -113,6 +113,8 @@ private struct MachineSink: ReceiveSink {
     self.log = log
   }
 
+  var freeRoom: UnsafeMutableRawBufferPointer { log.freeRoom }
+
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     log.receiveMessage(kind, bytes)
     reports.append(.message)

@@ -18,9 +18,9 @@ struct EventLog: ReceiveSink {
   private var hasEnded = false
   private let maximumMessageSize: Int
 
-  /// Offered to whoever can put a message there. Never given back.
-  private nonisolated(unsafe) static let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 2048, alignment: 1)
-  var freeRoom: UnsafeMutableRawBufferPointer { Self.room }
+  /// Offered to whoever can put a message there.
+  private let room = Room()
+  var freeRoom: UnsafeMutableRawBufferPointer { room.memory }
 
   init(limits: ProtocolLimits) {
     maximumMessageSize = limits.maximumMessageSize
@@ -82,6 +82,15 @@ struct EventLog: ReceiveSink {
   /// Fails if something happened that must not.
   func check() throws(PropertyFailure) {
     if let failure { throw PropertyFailure(description: failure) }
+  }
+}
+
+/// Memory that ends with the log.
+private final class Room {
+  let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 2048, alignment: 1)
+
+  deinit {
+    memory.deallocate()
   }
 }
 
