@@ -29,7 +29,7 @@ let package = Package(
     .target(name: "SidecarTransport", dependencies: ["CSystem", "SidecarExecutor"], swiftSettings: strict),
     .target(
       name: "Sidecar",
-      dependencies: ["SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
+      dependencies: ["CSystem", "SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
       swiftSettings: strict),
     .target(
       name: "SidecarTesting",

@@ -138,6 +138,18 @@ package struct MessageRun: Sendable {
     return one
   }
 
+  /// Where the first message lies, with its header. There has to be one.
+  @inlinable package var memoryOfFirst: UnsafeRawBufferPointer {
+    let (_, offset, length) = first
+    return UnsafeRawBufferPointer(start: base + Int(start), count: offset &- Int(start) &+ length)
+  }
+
+  /// Whether there is no message behind the first one.
+  @inlinable package var hasOne: Bool {
+    let (_, offset, length) = first
+    return offset &+ length == Int(end)
+  }
+
   /// The size of the first message in bytes; 0 if there is none.
   package var byteCountOfFirst: Int { isEmpty ? 0 : first.length }
 }

@@ -64,3 +64,9 @@ struct csystem_alarm *_Nonnull csystem_alarm_create(void);
 void csystem_alarm_sleep(struct csystem_alarm *_Nonnull alarm, int64_t nanoseconds);
 
 void csystem_alarm_wake(struct csystem_alarm *_Nonnull alarm);
+
+/// Asks for `count` bytes to be brought into the cache, without waiting for them. Any address will do.
+static inline void csystem_prefetch(const void *_Nullable memory, size_t count) {
+  static const size_t cache_line = 64;
+  for (size_t offset = 0; offset < count; offset += cache_line) __builtin_prefetch((const char *)memory + offset);
+}
