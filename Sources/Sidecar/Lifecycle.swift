@@ -106,25 +106,31 @@ struct Lifecycle: Sendable {
     case .threadEnded: threadHasEnded = true
     default: break
     }
+    // One array for each decision, and not one for each part of it: making them was a good part of what a shutdown takes.
+    var actions: [Action] = []
+    actions.reserveCapacity(4)
     switch (state, event) {
     case (.running, .shutdownRequested(let bound, let hasTasks)):
-      return begin(bound: bound, hasTasks: hasTasks, at: now)
+      begin(bound: bound, hasTasks: hasTasks, at: now, &actions)
     case (.draining, .connectionEnded):
-      return enterCancelling(drained: .completed, at: now) + [.cancelTasks]
+      enterCancelling(drained: .completed, at: now, &actions)
+      actions.append(.cancelTasks)
     case (.draining, .connectionGivenUp):
-      return enterCancelling(drained: .timedOut, at: now) + [.cancelTasks]
+      enterCancelling(drained: .timedOut, at: now, &actions)
+      actions.append(.cancelTasks)
     case (.cancelling, .tasksEnded):
-      return enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now)
+      enterJoining(cancelled: hasTasks ? .completed : .notNeeded, at: now, &actions)
     case (.joining, .connectionEnded), (.joining, .connectionGivenUp), (.joining, .threadEnded):
-      return endIfDone(at: now)
+      endIfDone(at: now, &actions)
     case (_, .tick):
-      return tick(at: now)
+      tick(at: now, &actions)
     default:
-      return []
+      break
     }
+    return actions
   }
 
-  private mutating func begin(bound: Duration, hasTasks: Bool, at now: Instant) -> [Action] {
+  private mutating func begin(bound: Duration, hasTasks: Bool, at now: Instant, _ actions: inout [Action]) {
     requested = now
     self.bound = max(.zero, bound)
     self.hasTasks = hasTasks
@@ -133,48 +139,57 @@ struct Lifecycle: Sendable {
     state = .draining
     let end = now + self.bound - reserved
     // The flag first: without any time, the tick comes at once, and on another thread.
-    return [.raiseFlag] + enterStep(until: end, at: now) + [.close(deadline: end)]
+    actions.append(.raiseFlag)
+    enterStep(until: end, at: now, &actions)
+    actions.append(.close(deadline: end))
   }
 
-  private mutating func enterCancelling(drained: ShutdownReport.Outcome, at now: Instant) -> [Action] {
+  private mutating func enterCancelling(
+    drained: ShutdownReport.Outcome, at now: Instant, _ actions: inout [Action]
+  ) {
     record(.socket, drained, at: now)
     state = .cancelling
-    return enterStep(until: end + Lifecycle.grace / 2, at: now)
+    enterStep(until: end + Lifecycle.grace / 2, at: now, &actions)
   }
 
-  private mutating func enterJoining(cancelled: ShutdownReport.Outcome, at now: Instant) -> [Action] {
+  private mutating func enterJoining(
+    cancelled: ShutdownReport.Outcome, at now: Instant, _ actions: inout [Action]
+  ) {
     record(.tasks, cancelled, at: now)
     state = .joining
-    return enterStep(until: end + Lifecycle.grace, at: now) + [.stopThread] + endIfDone(at: now)
+    enterStep(until: end + Lifecycle.grace, at: now, &actions)
+    actions.append(.stopThread)
+    endIfDone(at: now, &actions)
   }
 
-  private mutating func endIfDone(at now: Instant) -> [Action] {
-    guard connectionHasEnded, threadHasEnded else { return [] }
+  private mutating func endIfDone(at now: Instant, _ actions: inout [Action]) {
+    guard connectionHasEnded, threadHasEnded else { return }
     record(.thread, .completed, at: now)
     state = .ended
-    return [.announce]
+    actions.append(.announce)
   }
 
-  private mutating func tick(at now: Instant) -> [Action] {
-    guard let moment, let stepBegan else { return [] }
+  private mutating func tick(at now: Instant, _ actions: inout [Action]) {
+    guard let moment, let stepBegan else { return }
     guard now >= moment else {
-      guard let step = currentStep else { return [] }
-      return [
-        .wakeAt(min(moment, now + Lifecycle.logInterval)), .logWaiting(step, elapsed: stepBegan.duration(to: now)),
-      ]
+      guard let step = currentStep else { return }
+      actions.append(.wakeAt(min(moment, now + Lifecycle.logInterval)))
+      return actions.append(.logWaiting(step, elapsed: stepBegan.duration(to: now)))
     }
     switch state {
     case .running, .ended:
-      return []
+      break
     case .draining:
-      return enterCancelling(drained: .timedOut, at: now) + [.abortConnection, .cancelTasks]
+      enterCancelling(drained: .timedOut, at: now, &actions)
+      actions += [.abortConnection, .cancelTasks]
     case .cancelling:
       // Without tasks, the step before has used up the time, and this one is over as soon as it has begun.
-      return [.abandonTasks] + enterJoining(cancelled: hasTasks ? .timedOut : .notNeeded, at: now)
+      actions.append(.abandonTasks)
+      enterJoining(cancelled: hasTasks ? .timedOut : .notNeeded, at: now, &actions)
     case .joining:
       record(.thread, .timedOut, at: now)
       state = .ended
-      return [.abandonThread, .announce]
+      actions += [.abandonThread, .announce]
     }
   }
 
@@ -189,16 +204,17 @@ struct Lifecycle: Sendable {
     }
   }
 
-  private mutating func enterStep(until moment: Instant, at now: Instant) -> [Action] {
+  private mutating func enterStep(until moment: Instant, at now: Instant, _ actions: inout [Action]) {
     stepBegan = now
     self.moment = moment
-    return [.wakeAt(min(moment, now + Lifecycle.logInterval))]
+    actions.append(.wakeAt(min(moment, now + Lifecycle.logInterval)))
   }
 
   private mutating func record(
     _ name: ShutdownReport.Step.Name, _ outcome: ShutdownReport.Outcome, at now: Instant
   ) {
     guard let stepBegan, let moment else { return }
+    if steps.isEmpty { steps.reserveCapacity(3) }
     steps.append(
       ShutdownReport.Step(
         name: name, outcome: outcome, elapsed: stepBegan.duration(to: now),

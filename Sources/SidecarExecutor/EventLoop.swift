@@ -218,6 +218,8 @@ package final class EventLoop {
   private func serveDescriptors(timeout: Int32, watching: Bool) {
     var count = watching ? watch() : 0
     if count == 0 { count = poller?.wait(milliseconds: timeout) ?? 0 }
+    // Whoever is answered in this turn may hand in a job before it is over: the loop is going to find it.
+    if count > 0 { jobs.unpark() }
     for index in 0..<count {
       guard let event = poller?.event(index) else { return }
       if event.token == EventLoop.wakeToken {

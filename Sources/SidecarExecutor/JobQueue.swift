@@ -22,7 +22,8 @@ enum Job {
 ///
 /// Three rules hold it together:
 /// - **A wake is paid for only when the loop sleeps.** The parked flag is written and read under the queue's lock: the
-///   loop sets it when it finds nothing to do, the next enqueue clears it and signals. Nothing can slip in between.
+///   loop sets it when it finds nothing to do, and clears it as soon as it is awake; an enqueue in between clears it and
+///   signals. Nothing can slip in between.
 /// - **Order is arrival.** Priorities are ignored: reordering jobs would reorder frames.
 /// - **Nothing is lost.** Once the thread has ended, jobs still run, one at a time and in order, on a Dispatch worker
 ///   that stands in for the thread: a task that awaits an actor whose thread is gone gets its turn, and its error.
@@ -111,6 +112,11 @@ final class JobQueue: Sendable {
       state.isParked = true
       return .none
     }
+  }
+
+  /// Takes note that the loop is awake, and will look for jobs before it sleeps again.
+  func unpark() {
+    state.withLock { $0.isParked = false }
   }
 
   /// Moves the waiting jobs into `batch`, which must be empty, and lends the queue its storage.
