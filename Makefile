@@ -2,9 +2,9 @@
 #
 # A fresh machine needs Swift and make; whatever else is missing, every target that builds installs first.
 #
-# Each kind of build has a scratch folder of its own (.build, .build-release, .build-tsan, .build-asan, .build-coverage):
-# they differ in their flags, and would otherwise throw each other's work away. FILTER=name runs only tests whose name
-# matches.
+# Each kind of build has a scratch folder of its own (.build, .build-release, .build-static, .build-tsan, .build-asan,
+# .build-coverage): they differ in their flags, and would otherwise throw each other's work away. FILTER=name runs only
+# tests whose name matches.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,6 +24,8 @@ ONLY := $(if $(FILTER),--filter=$(FILTER))
 TEST := swift test --disable-xctest --parallel
 
 RELEASE := -c release --scratch-path .build-release -Xswiftc -enable-testing
+# What is measured is linked as programs for servers are: with Swift's libraries in it, not beside it. So is SwiftNIO's row.
+STATIC := -c release --static-swift-stdlib --scratch-path .build-static --product sidecar-bench
 TSAN := --sanitize=thread --scratch-path .build-tsan -Xswiftc -warnings-as-errors -Xcc -Werror
 # The default linker warns about a hundred symbols of AddressSanitizer's.
 ASAN := --sanitize=address --scratch-path .build-asan -Xswiftc -use-ld=lld
@@ -84,29 +86,29 @@ soak: setup ## Make and end 3,000 sidecars in one process, amid random faults; w
 	.build/release/sidecar soak --cycles 3000
 
 census: setup ## Make, use and end 10,000 sidecars in one process: threads, descriptors and memory stay where they are
-	swift build -c release --product sidecar-bench
+	swift build $(STATIC)
 	make -C Benchmarks/Servers
-	Benchmarks/with-server .build/release/sidecar-bench census --count 10000
+	Benchmarks/with-server .build-static/release/sidecar-bench census --count 10000
 
 bench: setup ## Measure Sidecar beside every other client that can be had: about 15 minutes on an idle machine
 	Benchmarks/Peers/setup.sh
-	swift build -c release --product sidecar-bench
+	swift build $(STATIC)
 	Benchmarks/run.py
 
 bench-quick: setup ## The same with less of everything: about 2 minutes, behind the set-up
 	Benchmarks/Peers/setup.sh
-	swift build -c release --product sidecar-bench
+	swift build $(STATIC)
 	Benchmarks/run.py --quick
 
 bench-smoke: setup ## See that the benchmarks' server and Sidecar's own rows work
 	make -C Benchmarks/Servers check
 	Benchmarks/Peers/setup.sh raw-c
-	swift build -c release --product sidecar-bench
+	swift build $(STATIC)
 	Benchmarks/run.py --peers sidecar,raw --rounds 1 --seconds 0.1
 
 instructions: setup ## Count the instructions that a message costs, and compare them with what they may be
 	command -v valgrind >/dev/null || .ci/setup valgrind
-	swift build -c release --product sidecar-bench
+	swift build $(STATIC)
 	make -C Benchmarks/Servers
 	Benchmarks/instructions.py
 

@@ -98,7 +98,7 @@ peer_picows() { need_python picows uvloop; }
 peer_websocket_client() { need_python websocket-client; }
 peer_swiftnio() {
   need_command swift &&
-    build swiftnio swift build -c release --package-path "$here/SwiftNIO" --scratch-path "$bench/swiftnio"
+    build swiftnio swift build -c release --static-swift-stdlib --package-path "$here/SwiftNIO" --scratch-path "$bench/swiftnio"
 }
 peer_ixwebsocket() {
   need_debian libixwebsocket-dev || return 1

@@ -32,7 +32,7 @@ class Row:
         program = Path(self.command[-1])
         if not program.exists():
             if self.role == PRODUCT:
-                return "not built: swift build -c release --product sidecar-bench"
+                return "not built: make bench-quick does, and Benchmarks/README.md says how"
             return f"{program.name} is not there: run Benchmarks/Peers/setup.sh"
         return None
 
@@ -55,7 +55,7 @@ _NODE = ("node", str(PEERS / "node-ws" / "peer.js"))
 _NODE_PATH = (("NODE_PATH", "/usr/share/nodejs"),)
 
 # The product: Benchmarks/Sidecar, an executable of the package with the peers' command line and line of JSON.
-_SIDECAR = (str(ROOT / ".build" / "release" / "sidecar-bench"),)
+_SIDECAR = (str(ROOT / ".build-static" / "release" / "sidecar-bench"),)
 
 _MOST = ("hose", "send", "echo", "cycles", "idle")
 
