@@ -63,6 +63,8 @@ package struct Resolver: Sendable {
 
   /// The address that `host` spells, or nil if it is a name. Asks nobody.
   static func numeric(host: String, port: UInt16) throws(ResolutionError) -> [SocketAddress]? {
+    // What most of them look like, without the resolver's detours.
+    if let address = SocketAddress(ipv4: host, port: port) { return [address] }
     do {
       return try getAddresses(host: host, port: port, flags: AI_NUMERICHOST)
     } catch {

@@ -21,6 +21,16 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: size)) }
   }
 
+  /// The IPv4 address that `host` spells in its usual form, four decimal numbers; nil for everything else.
+  init?(ipv4 host: String, port: UInt16) {
+    var address = sockaddr_in()
+    guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { return nil }
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    family = .ipv4
+    withUnsafeMutableBytes(of: &storage) { storage in withUnsafeBytes(of: address) { storage.copyMemory(from: $0) } }
+  }
+
   /// The loopback address; port 0 lets the system choose one when it is bound.
   package static func loopback(_ family: Family = .ipv4, port: UInt16) -> SocketAddress? {
     try? Resolver.numeric(host: family == .ipv4 ? "127.0.0.1" : "::1", port: port)?.first

@@ -1,8 +1,8 @@
 /// A client's request to open a WebSocket connection (RFC 6455 §4.1).
 ///
-/// A value of this type is valid: what could break the request, or smuggle a second one into it, is refused when the value
-/// is made.
-package struct OpeningRequest: Sendable, Hashable {
+/// What there is of this type is valid: what could break the request, or smuggle a second one into it, is refused when it is
+/// made. It never changes; a class, because it is handed on from step to step of the opening, and has many parts.
+package final class OpeningRequest: Sendable {
   /// What cannot be part of a request.
   package enum Invalid: Error, Hashable, Sendable {
     case host(String)
