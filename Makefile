@@ -104,7 +104,7 @@ bench-smoke: setup ## See that the benchmarks' server and Sidecar's own rows wor
 	make -C Benchmarks/Servers check
 	Benchmarks/Peers/setup.sh raw-c
 	swift build $(STATIC)
-	Benchmarks/run.py --peers sidecar,raw --rounds 1 --seconds 0.1
+	Benchmarks/run.py --peers sidecar,raw --rounds 1 --further 1 --seconds 0.1
 
 instructions: setup ## Count the instructions that a message costs, and compare them with what they may be
 	command -v valgrind >/dev/null || .ci/setup valgrind

@@ -33,7 +33,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer workloads and peers, shorter runs")
     parser.add_argument("--workloads", default="", help="keys or parts of them, separated by commas")
     parser.add_argument("--peers", default="", help="titles or parts of them, separated by commas")
-    parser.add_argument("--rounds", type=int, help="rounds of each workload (3 if quick, else 5)")
+    parser.add_argument("--rounds", type=int, help="rounds of each workload (3 if quick, else 4)")
+    parser.add_argument(
+        "--further", type=int, help="rounds more of the rows that a goal compares (none if quick, else 5)"
+    )
     parser.add_argument("--seconds", type=float, help="about how long one run takes (0.12 if quick, else 0.5)")
     parser.add_argument("--pin", default="", help="SERVER,CLIENT cores, or none; without it the first two")
     parser.add_argument("--out", type=Path, default=BENCH, help="folder of the results")
@@ -48,7 +51,9 @@ def parse_arguments() -> argparse.Namespace:
         "--require-product", action="store_true", help="fail if a row of Sidecar is absent, fails or misses a goal"
     )
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 4)
+    if arguments.further is None:
+        arguments.further = 0 if arguments.quick else 5
     arguments.seconds = arguments.seconds or (0.12 if arguments.quick else 0.5)
     return arguments
 
@@ -102,6 +107,7 @@ def describe_setting(arguments: argparse.Namespace, pinning: Pinning) -> dict:
         "kernel": platform.release().split("-")[0],
         "pinning": pinning.describe(),
         "rounds": arguments.rounds,
+        "further": arguments.further,
         "seconds": arguments.seconds,
         "load_before": os.getloadavg()[0],
         "command": shlex.join(["Benchmarks/run.py", *sys.argv[1:]]),
@@ -154,23 +160,15 @@ class Conductor:
             }
             for row, count in counts.items()
         }
-        for turn in range(min(self.arguments.rounds, workload.rounds)):
-            # Each round in another order, so that nobody always runs after the same one.
-            order = list(counts)
-            order = order[turn % len(order) :] + order[: turn % len(order)] if order else []
-            for row in order:
-                count = counts[row]
-                warmup = 0 if workload.fixed_count else max(1, int(count * row.warmup))
-                entry = found[row.title]
-                try:
-                    result = run_once(row, workload, count, warmup, server, self.pinning)
-                except RunError as error:
-                    self.fail(row, workload, str(error))
-                    entry["samples"].append(None)
-                    continue
-                entry["samples"].append(workload.measure.read(result))
-                entry["results"].append(result)
-                self.results["versions"][row.title] = result.get("version", "")
+        rounds = min(self.arguments.rounds, workload.rounds)
+        for turn in range(rounds):
+            self.measure_round(turn, workload, counts, found, server)
+        analysis.analyse(workload.key, found)
+        # What a goal depends on is worth a closer look.
+        titles = goals.contenders(workload.key, found)
+        contenders = {row: count for row, count in counts.items() if row.title in titles}
+        for turn in range(rounds, min(rounds + self.arguments.further, workload.rounds)) if contenders else ():
+            self.measure_round(turn, workload, contenders, found, server)
         analysis.analyse(workload.key, found)
         self.results["workloads"][workload.key] = found
         best = sorted(
@@ -179,6 +177,28 @@ class Conductor:
         )
         for value, title in best:
             print(f"    {report.figure(value):>9}  {title}")
+
+    def measure_round(
+        self, turn: int, workload: Workload, counts: dict[Row, int], found: dict[str, dict], server: Server
+    ) -> None:
+        """Run these rows once each; the others have no figure of this round."""
+        # Each round in another order, so that nobody always runs after the same one.
+        order = list(counts)
+        order = order[turn % len(order) :] + order[: turn % len(order)] if order else []
+        for row in order:
+            count = counts[row]
+            warmup = 0 if workload.fixed_count else max(1, int(count * row.warmup))
+            entry = found[row.title]
+            try:
+                result = run_once(row, workload, count, warmup, server, self.pinning)
+            except RunError as error:
+                self.fail(row, workload, str(error))
+                continue
+            entry["samples"].append(workload.measure.read(result))
+            entry["results"].append(result)
+            self.results["versions"][row.title] = result.get("version", "")
+        for entry in found.values():
+            entry["samples"] += [None] * (turn + 1 - len(entry["samples"]))
 
     def run(self) -> None:
         """Measure everything that was chosen."""

@@ -69,6 +69,7 @@ def bar_chart(workload: Workload, rows: dict[str, dict], setting: dict) -> str |
             f'<line class="spread" x1="{across(row["lowest"]):.1f}" x2="{across(row["highest"]):.1f}" y1="{middle:.1f}" y2="{middle:.1f}"/>',
             f'<text x="{max(end, across(row["highest"])) + 8:.1f}" y="{middle + 4.5:.1f}">{figure(row["median"])}</text>',
         ]
-    note = f"Medians of {setting['rounds']} rounds, line: lowest to highest. {setting['pinning']}. {setting['date']}"
+    rounds = setting["rounds"] + setting.get("further", 0)
+    note = f"Medians of up to {rounds} rounds, line: lowest to highest. {setting['pinning']}. {setting['date']}"
     parts += [f'<text class="note" x="16" y="{height - 12}">{escape(note)}</text>', "</svg>"]
     return "\n".join(parts) + "\n"

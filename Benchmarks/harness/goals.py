@@ -65,6 +65,20 @@ BOUNDS = [
 ]
 
 
+def contenders(workload: str, rows: dict[str, dict]) -> list[str]:
+    """Name the rows that decide a workload's goals: Sidecar's, the limits, those named, and the two best peers so far."""
+    goals = [goal for goal in GOALS if goal.workload == workload and goal.row in rows]
+    if not goals:
+        return []
+    chosen = {title for title, row in rows.items() if row["role"] == LIMIT} | {goal.row for goal in goals}
+    chosen |= {goal.reference for goal in goals if goal.reference in rows}
+    # With the best of the others, or a ratio to them would be one to whoever is left.
+    peers = [title for title, row in rows.items() if row["role"] == PEER and "median" in row]
+    higher = find(workload).measure.higher_is_better
+    chosen |= set(sorted(peers, key=lambda title: rows[title]["median"], reverse=higher)[:2])
+    return [title for title in rows if title in chosen and "median" in rows[title]]
+
+
 def _references(goal: Goal, rows: dict[str, dict]) -> list[float | None]:
     if goal.reference in rows:
         return rows[goal.reference]["samples"]

@@ -71,6 +71,12 @@ def _goals(goals: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
+def _further(setting: dict) -> str:
+    if not setting.get("further"):
+        return ""
+    return f", and {setting['further']} rounds more of what decides a goal: Sidecar, the limits and the two best others"
+
+
 def markdown(results: dict, heading: str = "# Benchmark results") -> str:
     """Write the whole page; below a heading of the second level, sections are of the third."""
     level = heading.partition(" ")[0] + "#"
@@ -79,7 +85,8 @@ def markdown(results: dict, heading: str = "# Benchmark results") -> str:
         heading,
         "",
         f"{setting['date']}, {setting['processor']} ({setting['cores']} cores), Linux {setting['kernel']}; {setting['pinning']}; "
-        f"{setting['rounds']} rounds of about {setting['seconds']:g} s each, peers in turn within a round. "
+        f"{setting['rounds']} rounds of about {setting['seconds']:g} s each, peers in turn within a round"
+        f"{_further(setting)}. "
         f"Load average before: {setting['load_before']:.2f}.",
         "",
         f"Reproduce with `{setting['command']}`.",
