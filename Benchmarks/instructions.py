@@ -23,7 +23,7 @@ FEW = (200, 1_000)
 PATHS = [
     ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], MANY, 54),
     ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], MANY, 365),
-    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 610),
+    ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 780),
     ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 6_200),
     ("cycle: connect and close on a shared thread", ["cycles", "--api", "shared-thread"], FEW, 116_000),
 ]

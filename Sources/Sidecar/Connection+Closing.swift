@@ -3,6 +3,22 @@ internal import WebSocketProtocol
 
 /// The closing handshake (RFC 6455 §7): the machine decides, this carries out.
 extension Connection {
+  /// Begins to close from any thread: see ``close(_:deadline:discarding:)``. The Close frame is written from here if nobody
+  /// else is writing; the rest is the thread's.
+  nonisolated func requestClose(_ payload: ClosePayload, deadline: Deadline, discarding: Bool) {
+    if !thread.isCurrent { places.outbox.close(payload, refusingWith: .closed(nil)) }
+    post { $0.close(payload, deadline: deadline, discarding: discarding) }
+  }
+
+  /// Takes note of a Close frame that another thread has sent; returns whether there was one. Whatever the peer does may be
+  /// its answer.
+  @discardableResult
+  func noteCloseFromElsewhere() -> Bool {
+    guard let payload = places.outbox.takeCloseFromElsewhere() else { return false }
+    _ = closing.sendClose(payload)
+    return true
+  }
+
   /// Begins to close, or hurries a close that is under way: the connection is dropped at `deadline`.
   ///
   /// With `discarding`, messages that still arrive are of no interest, and back-pressure does not hold up the peer's
@@ -13,6 +29,7 @@ extension Connection {
     case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
     case .open:
       if discarding { resumeReading() }
+      if noteCloseFromElsewhere() { thread.loop.expectAnswer() }
       perform(closing.sendClose(payload))
       if case .open = phase { dropNoLater(than: deadline) }
     }
@@ -68,6 +85,7 @@ extension Connection {
     case .upgrading: return failOpening(.connectionLost(error))
     case .open: break
     }
+    noteCloseFromElsewhere()
     var violation: ProtocolViolation?
     if case .failed(let found) = closing.state { violation = found }
     let wasClosing = !closing.canSend

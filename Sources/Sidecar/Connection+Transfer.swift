@@ -162,7 +162,10 @@ extension Connection: ReadinessHandler {
       places.outbox.sendPong(ping)
       flush()
     }
-    if let (code, reason) = control.close { perform(closing.receiveClose(code, reason: reason)) }
+    if let (code, reason) = control.close {
+      noteCloseFromElsewhere()
+      perform(closing.receiveClose(code, reason: reason))
+    }
     if let violation = control.violation { perform(closing.fail(violation), because: violation) }
   }
 

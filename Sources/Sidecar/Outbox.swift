@@ -57,6 +57,8 @@ final class Outbox: Sendable {
     /// The Pong that answers the latest Ping. Framed when it can be written, so that a peer that sends Pings and does
     /// not read is owed one Pong and not one for each (RFC 6455 §5.5.3).
     var pong: WebSocketPayload?
+    /// What the Close frame said that was queued by ``close(_:refusingWith:)``, until the sidecar takes note of it.
+    var closeFromElsewhere: ClosePayload?
     var maskKeys = MaskKeySource()
     var lastTurn = MonotonicInstant.now
     /// Makes the sidecar thread call `takeTurn` soon.
@@ -213,6 +215,32 @@ final class Outbox: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
+  /// Queues the Close frame and writes it, if the connection is open and nobody else is writing: so the peer answers while the
+  /// sidecar thread is still being woken. Every send after it fails. Not for the sidecar thread, which has to take note of it by
+  /// ``takeCloseFromElsewhere()`` before it judges what the peer has sent.
+  func close(_ payload: ClosePayload, refusingWith error: WebSocketError) {
+    refuse(error)
+    var mine = ByteBuffer()
+    let socket: TCPSocket? = state.withLock { state in
+      guard payload.withUnsafeBytes({ Outbox.queueClose($0, &state) }) else { return nil }
+      state.closeFromElsewhere = payload
+      guard state.turn == .nobody else { return nil }
+      state.turn = .sender
+      swap(&mine, &state.queue)
+      return state.socket
+    }
+    if let socket { write(&mine, to: socket) }
+  }
+
+  /// Queues the Close frame; returns false, and does nothing, if there is one, or none may be sent.
+  private static func queueClose(_ payload: UnsafeRawBufferPointer, _ state: inout State) -> Bool {
+    guard case .refusing(let error) = state.phase else { return false }
+    framePong(&state)
+    append(.connectionClose, payload, to: &state)
+    state.phase = .closeQueued(error)
+    return true
+  }
+
   /// Drops what is queued; sends fail with `error` from now on. Those that wait for room have been released by
   /// ``refuse(_:)``.
   ///
@@ -304,11 +332,14 @@ final class Outbox: Sendable {
   /// Queues the Close frame; every send after it fails.
   func sendClose(_ payload: UnsafeRawBufferPointer, refusingWith error: WebSocketError) {
     refuse(error)
+    _ = state.withLock { Outbox.queueClose(payload, &$0) }
+  }
+
+  /// What a Close frame said that was queued elsewhere, if there is one that was not taken note of.
+  func takeCloseFromElsewhere() -> ClosePayload? {
     state.withLock { state in
-      guard case .refusing(let error) = state.phase else { return }
-      Outbox.framePong(&state)
-      Outbox.append(.connectionClose, payload, to: &state)
-      state.phase = .closeQueued(error)
+      defer { state.closeFromElsewhere = nil }
+      return state.closeFromElsewhere
     }
   }
 

@@ -128,7 +128,7 @@ final class ShutdownCoordinator: Sendable {
 
   private func close(_ deadline: MonotonicInstant) {
     let payload = state.withLock { $0.payload }
-    connection.post { $0.close(payload, deadline: Deadline(deadline), discarding: true) }
+    connection.requestClose(payload, deadline: Deadline(deadline), discarding: true)
   }
 
   private func abortConnection() {

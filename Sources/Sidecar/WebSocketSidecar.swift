@@ -338,7 +338,7 @@ public actor WebSocketSidecar {
     let timeout = timeout ?? connection.configuration.closeTimeout
     let deadline = Deadline.after(timeout)
     outbox.refuse(.closed(nil))
-    connection.post { $0.close(payload, deadline: deadline, discarding: false) }
+    connection.requestClose(payload, deadline: deadline, discarding: false)
     return .after(timeout + Lifecycle.grace)
   }
 
