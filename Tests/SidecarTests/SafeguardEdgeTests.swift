@@ -191,7 +191,7 @@ import WebSocketProtocol
     outbox.closeSocket()
   }
 
-  @Test func `the sidecar does not write beside a sender that is writing`() async throws {
+  @Test func `nobody writes beside a sender that is writing`() async throws {
     let thread = try SidecarThread()
     let outbox = Outbox(highWatermark: 1 << 30, thread: thread, expectation: Expectation())
     var pair: [Int32] = [0, 0]
@@ -207,6 +207,8 @@ import WebSocketProtocol
     var buffer = ByteBuffer()
     let hasTakenItAway = outbox.takeTurn(&buffer)
     #expect(!hasTakenItAway)
+    // Nor does whoever closes: this would be held too.
+    outbox.close(.normal, refusingWith: .closed(nil))
     let other = pair[1]
     try await onThread {
       // Ends the sender's call by taking what it writes.
