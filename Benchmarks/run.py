@@ -33,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer workloads and peers, shorter runs")
     parser.add_argument("--workloads", default="", help="keys or parts of them, separated by commas")
     parser.add_argument("--peers", default="", help="titles or parts of them, separated by commas")
-    parser.add_argument("--rounds", type=int, help="rounds of each workload (3 if quick, else 4)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each workload (3)")
     parser.add_argument(
         "--further", type=int, help="rounds more of the rows that a goal compares (none if quick, else 5)"
     )
@@ -51,7 +51,6 @@ def parse_arguments() -> argparse.Namespace:
         "--require-product", action="store_true", help="fail if a row of Sidecar is absent, fails or misses a goal"
     )
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (3 if arguments.quick else 4)
     if arguments.further is None:
         arguments.further = 0 if arguments.quick else 5
     arguments.seconds = arguments.seconds or (0.12 if arguments.quick else 0.5)
