@@ -181,6 +181,17 @@ import WebSocketProtocol
     #expect(messages([run]) == [[2], "third"])
   }
 
+  @Test func `a run tells where its first message lies, and whether there is another one behind it`() {
+    var arena = PayloadArena()
+    var run = runs(of: ["first", [2]], in: &arena)[0]
+    let first = run.memoryOfFirst
+    #expect(first.suffix(5).elementsEqual("first".utf8) && !run.hasOne)
+    #expect(run.takeFirst() == "first")
+    let second = run.memoryOfFirst
+    #expect(second.last == 2 && run.hasOne)
+    #expect(second.baseAddress == first.baseAddress.map { $0 + first.count })
+  }
+
   @Test func `nothing can be added to a run without messages`() {
     var arena = PayloadArena()
     var run = MessageRun()
