@@ -97,6 +97,15 @@ def processor() -> str:
     return platform.machine()
 
 
+def _without_folder(words: list[str]) -> list[str]:
+    """Leave out where the results go, which is a matter of this machine."""
+    kept = [word for word in words if not word.startswith("--out=")]
+    if "--out" in kept:
+        at = kept.index("--out")
+        del kept[at : at + 2]
+    return kept
+
+
 def describe_setting(arguments: argparse.Namespace, pinning: Pinning) -> dict:
     """Note under which circumstances this is measured."""
     return {
@@ -109,7 +118,7 @@ def describe_setting(arguments: argparse.Namespace, pinning: Pinning) -> dict:
         "further": arguments.further,
         "seconds": arguments.seconds,
         "load_before": os.getloadavg()[0],
-        "command": shlex.join(["Benchmarks/run.py", *sys.argv[1:]]),
+        "command": shlex.join(["Benchmarks/run.py", *_without_folder(sys.argv[1:])]),
     }
 
 
@@ -166,8 +175,9 @@ class Conductor:
         # What a goal depends on is worth a closer look.
         titles = goals.contenders(workload.key, found)
         contenders = {row: count for row, count in counts.items() if row.title in titles}
-        for turn in range(rounds, min(rounds + self.arguments.further, workload.rounds)) if contenders else ():
-            self.measure_round(turn, workload, contenders, found, server)
+        if contenders:
+            for turn in range(rounds, min(rounds + self.arguments.further, workload.rounds)):
+                self.measure_round(turn, workload, contenders, found, server)
         analysis.analyse(workload.key, found)
         self.results["workloads"][workload.key] = found
         best = sorted(

@@ -66,7 +66,7 @@ BOUNDS = [
 
 
 def contenders(workload: str, rows: dict[str, dict]) -> list[str]:
-    """Name the rows that decide a workload's goals: Sidecar's, the limits, those named, and the two best peers so far."""
+    """Name the rows that decide a workload's goals: those that one names, the limits, and the two best peers so far."""
     goals = [goal for goal in GOALS if goal.workload == workload and goal.row in rows]
     if not goals:
         return []

@@ -74,7 +74,7 @@ def _goals(goals: list[dict]) -> list[str]:
 def _further(setting: dict) -> str:
     if not setting.get("further"):
         return ""
-    return f", and {setting['further']} rounds more of what decides a goal: Sidecar, the limits and the two best others"
+    return f", and {setting['further']} rounds more of what decides a goal: the rows it names, the limits and the two best others"
 
 
 def markdown(results: dict, heading: str = "# Benchmark results") -> str:

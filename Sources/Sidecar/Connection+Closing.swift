@@ -3,10 +3,10 @@ internal import WebSocketProtocol
 
 /// The closing handshake (RFC 6455 §7): the machine decides, this carries out.
 extension Connection {
-  /// Begins to close from any thread: see ``close(_:deadline:discarding:)``. The Close frame is written from here if nobody
-  /// else is writing; the rest is the thread's.
+  /// Begins to close from any thread, once the outbox refuses messages: see ``close(_:deadline:discarding:)``. The Close frame
+  /// is written from here if nobody else is writing; the rest is the thread's.
   nonisolated func requestClose(_ payload: ClosePayload, deadline: Deadline, discarding: Bool) {
-    if !thread.isCurrent { places.outbox.close(payload, refusingWith: .closed(nil)) }
+    if !thread.isCurrent { places.outbox.close(payload) }
     post { $0.close(payload, deadline: deadline, discarding: discarding) }
   }
 

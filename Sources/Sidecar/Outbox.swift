@@ -57,7 +57,7 @@ final class Outbox: Sendable {
     /// The Pong that answers the latest Ping. Framed when it can be written, so that a peer that sends Pings and does
     /// not read is owed one Pong and not one for each (RFC 6455 §5.5.3).
     var pong: WebSocketPayload?
-    /// What the Close frame said that was queued by ``close(_:refusingWith:)``, until the sidecar takes note of it.
+    /// What the Close frame said that was queued by ``close(_:)``, until the sidecar takes note of it.
     var closeFromElsewhere: ClosePayload?
     var maskKeys = MaskKeySource()
     var lastTurn = MonotonicInstant.now
@@ -215,11 +215,10 @@ final class Outbox: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
-  /// Queues the Close frame and writes it, if the connection is open and nobody else is writing: so the peer answers while the
-  /// sidecar thread is still being woken. Every send after it fails. Not for the sidecar thread, which has to take note of it by
+  /// Queues the Close frame, behind ``refuse(_:)`` and if the connection is open, and writes it if nobody else is writing: so the
+  /// peer answers while the sidecar thread is still being woken. Not for the sidecar thread, which has to take note of it by
   /// ``takeCloseFromElsewhere()`` before it judges what the peer has sent.
-  func close(_ payload: ClosePayload, refusingWith error: WebSocketError) {
-    refuse(error)
+  func close(_ payload: ClosePayload) {
     var mine = ByteBuffer()
     let socket: TCPSocket? = state.withLock { state in
       guard payload.withUnsafeBytes({ Outbox.queueClose($0, &state) }) else { return nil }

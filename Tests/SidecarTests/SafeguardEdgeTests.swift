@@ -208,7 +208,8 @@ import WebSocketProtocol
     let hasTakenItAway = outbox.takeTurn(&buffer)
     #expect(!hasTakenItAway)
     // Nor does whoever closes: this would be held too.
-    outbox.close(.normal, refusingWith: .closed(nil))
+    outbox.refuse(.closed(nil))
+    outbox.close(.normal)
     let other = pair[1]
     try await onThread {
       // Ends the sender's call by taking what it writes.

@@ -573,7 +573,7 @@ import Testing
 }
 
 /// Code of the application's that does not return before the test says so, or has failed.
-private func holdThread(_ gate: DispatchSemaphore) { _ = gate.wait(timeout: .now() + 20) }
+func holdThread(_ gate: DispatchSemaphore) { _ = gate.wait(timeout: .now() + 20) }
 
 /// Blocked blocks in Dispatch's global queue, more than it starts threads for in the time of a test.
 private struct TakenWorkers {

@@ -8,6 +8,18 @@ import Testing
 
 /// A shutdown that comes at the worst moment.
 @Suite(.aloneWithCensus, .serialized) struct `A shutdown in a race` {
+  /// Holds a thread until what is returned is signalled.
+  private func hold(_ thread: SidecarThread) async -> DispatchSemaphore {
+    let isHeld = Completion<Void>()
+    let release = DispatchSemaphore(value: 0)
+    thread.post {
+      isHeld.complete(())
+      holdThread(release)
+    }
+    _ = await isHeld.value()
+    return release
+  }
+
   @Test func `one that is requested while the server's answer is on its way still closes in order`() async throws {
     let answer = TestServer.Gate()
     let server = try TestServer(
@@ -17,13 +29,7 @@ import Testing
     _ = try await connection.request()
 
     // The thread is held until the answer has come and the shutdown was requested: it sees the answer first.
-    let isHeld = Completion<Void>()
-    let release = DispatchSemaphore(value: 0)
-    client.thread.post {
-      isHeld.complete(())
-      release.wait()
-    }
-    _ = await isHeld.value()
+    let release = await hold(client.thread)
     answer.open()
     try await connection.scriptEnded()
     let shutdown = Task.immediate { await client.shutdown(within: .seconds(20)) }
@@ -42,13 +48,7 @@ import Testing
   private func reportOfShutdown(_ steps: [TestServer.Step]) async throws -> ShutdownReport {
     let server = try TestServer(behavior: .script([.open, .receiveClose] + steps))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let isHeld = Completion<Void>()
-    let release = DispatchSemaphore(value: 0)
-    client.thread.post {
-      isHeld.complete(())
-      release.wait()
-    }
-    _ = await isHeld.value()
+    let release = await hold(client.thread)
     let shutdown = Task.immediate { await client.shutdown(within: .seconds(20)) }
     try await server.connection().scriptEnded()
     release.signal()
