@@ -55,7 +55,8 @@ strict: setup ## Compile everything with warnings as errors
 
 tsan: strict ## Run all tests under ThreadSanitizer; a thread that is not joined counts as an error
 	for half in $(HALVES); do \
-	  $(SLOW) TSAN_OPTIONS="$${TSAN_OPTIONS:-} report_thread_leaks=1" $(TEST) "$$half" --skip-build $(TSAN); \
+	  $(SLOW) TSAN_OPTIONS="$${TSAN_OPTIONS:-} report_thread_leaks=1 suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
+	    $(TEST) "$$half" --skip-build $(TSAN); \
 	done
 
 # The command ends by exit(), which leaves its main task's frame, and what only that holds: LeakSanitizer takes it

@@ -21,10 +21,14 @@ from pathlib import Path
 
 from harness import analysis, charts, goals, report
 from harness.peers import BENCH, PRODUCT, ROOT, ROWS, Row, listed_peers
-from harness.runner import Pinning, RunError, Server, find_count, run_once
+from harness.runner import Pinning, RunError, Server, better_count, find_count, run_once
 from harness.workloads import WORKLOADS, Workload, find
 
 DOCS = ROOT / "Docs"
+
+# How long a further round's run is, beside another one: where a machine is shared, many short ones that are near to each other
+# in time tell more than a few long ones.
+FURTHER_SHARE = 0.4
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -35,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default="", help="titles or parts of them, separated by commas")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each workload (3)")
     parser.add_argument(
-        "--further", type=int, help="rounds more of the rows that a goal compares (none if quick, else 5)"
+        "--further", type=int, help="rounds more of the rows that a goal compares (none if quick, else 12)"
     )
     parser.add_argument("--seconds", type=float, help="about how long one run takes (0.12 if quick, else 0.5)")
     parser.add_argument("--pin", default="", help="SERVER,CLIENT cores, or none; without it the first two")
@@ -52,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     if arguments.further is None:
-        arguments.further = 0 if arguments.quick else 5
+        arguments.further = 0 if arguments.quick else 12
     arguments.seconds = arguments.seconds or (0.12 if arguments.quick else 0.5)
     return arguments
 
@@ -117,6 +121,7 @@ def describe_setting(arguments: argparse.Namespace, pinning: Pinning) -> dict:
         "rounds": arguments.rounds,
         "further": arguments.further,
         "seconds": arguments.seconds,
+        "further_seconds": round(arguments.seconds * FURTHER_SHARE, 3),
         "load_before": os.getloadavg()[0],
         "command": shlex.join(["Benchmarks/run.py", *_without_folder(sys.argv[1:])]),
     }
@@ -170,14 +175,15 @@ class Conductor:
         }
         rounds = min(self.arguments.rounds, workload.rounds)
         for turn in range(rounds):
-            self.measure_round(turn, workload, counts, found, server)
+            self.measure_round(turn, workload, counts, self.arguments.seconds, found, server)
         analysis.analyse(workload.key, found)
         # What a goal depends on is worth a closer look.
         titles = goals.contenders(workload.key, found)
-        contenders = {row: count for row, count in counts.items() if row.title in titles}
+        share = 1 if workload.fixed_count else FURTHER_SHARE
+        contenders = {row: max(10, int(count * share)) for row, count in counts.items() if row.title in titles}
         if contenders:
             for turn in range(rounds, min(rounds + self.arguments.further, workload.rounds)):
-                self.measure_round(turn, workload, contenders, found, server)
+                self.measure_round(turn, workload, contenders, self.arguments.seconds * share, found, server)
         analysis.analyse(workload.key, found)
         self.results["workloads"][workload.key] = found
         best = sorted(
@@ -188,9 +194,15 @@ class Conductor:
             print(f"    {report.figure(value):>9}  {title}")
 
     def measure_round(
-        self, turn: int, workload: Workload, counts: dict[Row, int], found: dict[str, dict], server: Server
+        self,
+        turn: int,
+        workload: Workload,
+        counts: dict[Row, int],
+        seconds: float,
+        found: dict[str, dict],
+        server: Server,
     ) -> None:
-        """Run these rows once each; the others have no figure of this round."""
+        """Run these rows once each, for about `seconds`; the others have no figure of this round."""
         # Each round in another order, so that nobody always runs after the same one.
         order = list(counts)
         order = order[turn % len(order) :] + order[: turn % len(order)] if order else []
@@ -203,6 +215,7 @@ class Conductor:
             except RunError as error:
                 self.fail(row, workload, str(error))
                 continue
+            counts[row] = better_count(count, workload, seconds, result["seconds"])
             entry["samples"].append(workload.measure.read(result))
             entry["results"].append(result)
             self.results["versions"][row.title] = result.get("version", "")

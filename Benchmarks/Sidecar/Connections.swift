@@ -40,15 +40,15 @@ struct Connections {
     return run
   }
 
-  /// One busy connection on a thread, alone and then among `count` idle ones: how much of its rate it keeps.
+  /// One busy connection on a thread, among `count` idle ones and alone: how much of its rate it keeps.
   ///
-  /// The idle ones are opened, each gets its Pong, and all are shut down together.
+  /// The idle ones are opened, each gets its Pong, and all are shut down together. Alone it is measured before they come and
+  /// after they have gone, because a shared machine may be twice as fast some seconds later.
   func crowd() async throws -> Run {
     let thread = try SidecarThread(name: "shared")
     let count = options.count
     _ = try await busyRate(on: thread)
-    var alone: [Double] = []
-    for _ in 0..<Connections.turns { alone.append(try await busyRate(on: thread)) }
+    let before = try await medianBusyRate(on: thread)
 
     var run = Run()
     var sidecars: [WebSocketSidecar] = []
@@ -59,8 +59,7 @@ struct Connections {
       try await group.waitForAll()
     }
     let answered = Run.now()
-    var crowded: [Double] = []
-    for _ in 0..<Connections.turns { crowded.append(try await busyRate(on: thread)) }
+    let crowded = try await medianBusyRate(on: thread)
     let begin = Run.now()
     let notClean = await withTaskGroup(of: Bool.self) { group in
       for sidecar in sidecars { group.addTask { await sidecar.shutdown(within: .seconds(30)).isClean } }
@@ -68,19 +67,22 @@ struct Connections {
     }
     let ended = Run.now()
     guard notClean == 0 else { throw BenchError("\(notClean) of \(count) shutdowns were not clean") }
+    let alone = (before + (try await medianBusyRate(on: thread))) / 2
     run.take(
       crowd: count,
       figures: [
-        ("share", median(crowded) / median(alone)), ("alone_per_s", median(alone)),
+        ("share", crowded / alone), ("alone_per_s", alone),
         ("open_us", Double(opened - run.begin) / 1e3), ("pong_us", Double(answered - opened) / 1e3),
         ("shutdown_us", Double(ended - begin) / 1e3),
       ])
     return run
   }
 
-  private static let turns = 5
-
-  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+  private func medianBusyRate(on thread: SidecarThread) async throws -> Double {
+    var rates: [Double] = []
+    for _ in 0..<5 { rates.append(try await busyRate(on: thread)) }
+    return rates.sorted()[rates.count / 2]
+  }
 
   /// Messages a second of a fire-hose on `thread`.
   private func busyRate(on thread: SidecarThread) async throws -> Double {

@@ -1,6 +1,6 @@
 """From runs to figures: medians, spreads, and ratios that are computed round by round."""
 
-from statistics import median
+from statistics import median, quantiles
 
 from .peers import LIMIT, PEER
 from .workloads import Workload, find
@@ -32,10 +32,24 @@ def _reference_rounds(workload: Workload, rows: dict[str, dict], role: str, but:
     return found
 
 
-def median_ratio(workload: Workload, samples: list[float | None], references: list[float | None]) -> float | None:
-    """Take the median of the rounds' ratios; rounds that lack one of the two do not count."""
+def ratios(workload: Workload, samples: list[float | None], references: list[float | None]) -> list[float]:
+    """Compute each round's ratio; rounds that lack one of the two do not count."""
     pairs = [(value, other) for value, other in zip(samples, references, strict=False) if value is not None and other]
-    return median(ratio(workload, value, other) for value, other in pairs) if pairs else None
+    return [ratio(workload, value, other) for value, other in pairs]
+
+
+def median_ratio(workload: Workload, samples: list[float | None], references: list[float | None]) -> float | None:
+    """Take the median of the rounds' ratios."""
+    found = ratios(workload, samples, references)
+    return median(found) if found else None
+
+
+def middle_half(values: list[float]) -> tuple[float, float]:
+    """Find the bounds between which the middle half of some values lies."""
+    if len(values) < 2:
+        return (values[0], values[0])
+    lower, _, upper = quantiles(values, n=4, method="inclusive")
+    return (lower, upper)
 
 
 def analyse(key: str, rows: dict[str, dict]) -> None:

@@ -4,8 +4,9 @@ A reference is a row's title, `best peer`, or `best of all` (limits and peers to
 """
 
 from dataclasses import dataclass
+from statistics import median
 
-from .analysis import median_ratio
+from .analysis import middle_half, ratios
 from .peers import LIMIT, PEER
 from .workloads import find
 
@@ -68,8 +69,9 @@ BOUNDS = [
 def contenders(workload: str, rows: dict[str, dict]) -> list[str]:
     """Name the rows that decide a workload's goals: those that one names, the limits, and the two best peers so far."""
     goals = [goal for goal in GOALS if goal.workload == workload and goal.row in rows]
+    bounded = {title for key, title, _, _ in BOUNDS if key == workload}
     if not goals:
-        return []
+        return [title for title, row in rows.items() if title in bounded and "median" in row]
     chosen = {title for title, row in rows.items() if row["role"] == LIMIT} | {goal.row for goal in goals}
     chosen |= {goal.reference for goal in goals if goal.reference in rows}
     # With the best of the others, or a ratio to them would be one to whoever is left.
@@ -92,6 +94,10 @@ def _references(goal: Goal, rows: dict[str, dict]) -> list[float | None]:
     return found
 
 
+def _present(samples: list[float | None]) -> list[float]:
+    return [sample for sample in samples if sample is not None]
+
+
 def judge(workloads: dict[str, dict[str, dict]]) -> list[dict]:
     """Measure each goal whose rows were run; more than `factor` is met."""
     judged = []
@@ -100,14 +106,17 @@ def judge(workloads: dict[str, dict[str, dict]]) -> list[dict]:
         known = goal.reference in (BEST_PEER, BEST_OF_ALL) or rows.get(goal.reference, {}).get("median")
         if not known or not rows.get(goal.row, {}).get("median"):
             continue
-        reached = median_ratio(find(goal.workload), rows[goal.row]["samples"], _references(goal, rows))
-        if reached is not None:
-            judged.append(vars(goal) | {"reached": reached, "met": reached >= goal.factor})
+        found = ratios(find(goal.workload), rows[goal.row]["samples"], _references(goal, rows))
+        if found:
+            reached = median(found)
+            verdict = {"reached": reached, "middle_half": middle_half(found), "met": reached >= goal.factor}
+            judged.append(vars(goal) | verdict)
     for key, title, bound, limit in BOUNDS:
         row = workloads.get(key, {}).get(title, {})
         if "median" in row:
             reached = row["median"]
             met = reached <= limit if bound == "at most" else reached >= limit
             wanted = f"{bound} {limit:g} {find(key).measure.unit}"
-            judged.append({"workload": key, "row": title, "bound": wanted, "reached": reached, "met": met})
+            verdict = {"reached": reached, "middle_half": middle_half(_present(row["samples"])), "met": met}
+            judged.append({"workload": key, "row": title, "bound": wanted} | verdict)
     return judged

@@ -57,24 +57,32 @@ def _table(workload: Workload, rows: dict[str, dict]) -> list[str]:
 
 
 def _goals(goals: list[dict]) -> list[str]:
-    lines = ["| workload | row | compared with | at least | reached | |", "|---|---|---|---:|---:|---|"]
+    lines = [
+        "| workload | row | compared with | at least | reached | the middle half | |",
+        "|---|---|---|---:|---:|---:|---|",
+    ]
     for goal in goals:
         what = find(goal["workload"]).title
         verdict = "met" if goal["met"] else "an aim" if goal.get("aim") else "**not met**"
+        lower, upper = goal["middle_half"]
+        reached, half = f"{goal['reached']:.2f}", f"{lower:.2f} to {upper:.2f}"
         if "bound" in goal:
-            lines.append(f"| {what} | {goal['row']} | | {goal['bound']} | {goal['reached']:.2f} | {verdict} |")
+            compared, wanted = "", goal["bound"]
         else:
-            reached = f"{goal['reached']:.2f} ×"
-            lines.append(
-                f"| {what} | {goal['row']} | {goal['reference']} | {goal['factor']:.2f} × | {reached} | {verdict} |"
-            )
+            compared, wanted = goal["reference"], f"{goal['factor']:.2f} ×"
+            reached += " ×"
+        lines.append(f"| {what} | {goal['row']} | {compared} | {wanted} | {reached} | {half} | {verdict} |")
     return [*lines, ""]
 
 
 def _further(setting: dict) -> str:
     if not setting.get("further"):
         return ""
-    return f", and {setting['further']} rounds more of what decides a goal: the rows it names, the limits and the two best others"
+    seconds = setting["further_seconds"]
+    return (
+        f", and {setting['further']} rounds more, of {seconds:g} s, of what decides a goal: the rows it names, the limits and "
+        "the two best others"
+    )
 
 
 def markdown(results: dict, heading: str = "# Benchmark results") -> str:
@@ -92,7 +100,8 @@ def markdown(results: dict, heading: str = "# Benchmark results") -> str:
         f"Reproduce with `{setting['command']}`.",
         "",
         "Medians of the rounds. Ratios are computed within each round, against the best limit (*raw C*, or zlib alone) and the "
-        "best other peer of that round, and are medians too; more than 1 is better, for times as well. Counts, bytes and "
+        "best other peer of that round, and are medians too; more than 1 is better, for times as well. Half of the rounds are "
+        "within what is given as the middle half. Counts, bytes and "
         "checksums were right in every run that is counted.",
         "",
     ]

@@ -9,6 +9,9 @@ public import WebSocketProtocol
 /// Ends when the connection ends in order (see ``CloseStatus/isOrderly``), and throws the same error as every other call
 /// otherwise. Stays on the caller's executor: an element that has arrived is taken without a hop. Each message is
 /// delivered once, to whoever asks first.
+///
+/// In a task that is cancelled, throws ``WebSocketError/cancelled`` where it would wait. It does not look at each message, but
+/// whenever what arrived together is used up: so a loop ends soon, however fast messages come, and none is lost.
 public struct InboundMessages: AsyncSequence, Sendable {
   /// A message.
   public typealias Element = WebSocketMessage

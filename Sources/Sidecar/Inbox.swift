@@ -133,8 +133,11 @@ final class Inbox: Sendable {
   }
 
   /// Suspends for the next message or the end, at most until `deadline`.
+  ///
+  /// In a task that is cancelled, no more messages are moved to the front unless they are the last ones: or a loop over
+  /// messages that never stop coming would not end.
   func next(until deadline: Deadline) async -> Reception {
-    if let reception = next() { return reception }
+    if let handover = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return handover.reception }
     expectation.receiverWaits()
     let id = newWaitID()
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
@@ -194,11 +197,14 @@ final class Inbox: Sendable {
     receiver?.receive(handover)
   }
 
-  /// Takes the next message or the end; without either, does what `orElse` says about the back.
-  private func next(orElse: (inout Back) -> Handover?) -> Handover? {
+  /// Takes the next message or the end; without either, does what `orElse` says about the back. For a task that is cancelled,
+  /// nothing is moved to the front that is not the last.
+  private func next(isCancelled: Bool = false, orElse: (inout Back) -> Handover?) -> Handover? {
     var resumeReading: (@Sendable () -> Void)?
     let handover: Handover? = front.withLock { front in
-      if front.isEmpty, let other = refill(&front, orElse: orElse, &resumeReading) { return other }
+      if front.isEmpty, let other = refill(&front, isCancelled: isCancelled, orElse: orElse, &resumeReading) {
+        return other
+      }
       return front.popMessage().map { .message(.ready($0)) }
     }
     resumeReading?()
@@ -207,11 +213,13 @@ final class Inbox: Sendable {
 
   /// Moves the back over to the empty front; or returns what there is in place of a message.
   private func refill(
-    _ front: inout MessageQueue, orElse: (inout Back) -> Handover?, _ resumeReading: inout (@Sendable () -> Void)?
+    _ front: inout MessageQueue, isCancelled: Bool, orElse: (inout Back) -> Handover?,
+    _ resumeReading: inout (@Sendable () -> Void)?
   ) -> Handover? {
     front.shrink()
     return back.withLock { back in
       guard !back.messages.isEmpty else { return back.end.map { .end($0) } ?? orElse(&back) }
+      if isCancelled, back.end == nil { return .cancelled }
       swap(&front, &back.messages)
       back.cost = 0
       if back.readingIsPaused {

@@ -287,7 +287,8 @@ public actor WebSocketSidecar {
   ///
   /// Waits at most for `timeout` (default: as long as the connection lives).
   ///
-  /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``, or what ended the connection.
+  /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled`` (what has arrived together with an earlier message
+  /// is returned all the same), or what ended the connection.
   @inlinable @inline(__always)
   public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
     if let message = inbox.nextAtFront() { return message }

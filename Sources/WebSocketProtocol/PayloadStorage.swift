@@ -29,29 +29,46 @@ extension PayloadChunk: @unchecked Sendable {}
 
 /// Stores many small payloads one behind the other in one chunk, so that a small message costs no allocation.
 ///
-/// A payload keeps its whole chunk alive. Small ones, up to 1 KiB, share chunks of 8 KiB, which is therefore the most that
-/// keeping a single small payload costs; a larger one gets a chunk of its own size. Belongs to one thread.
+/// A payload keeps its whole chunk alive. Small ones, up to 1 KiB, share chunks of 8 KiB, or with room for sixteen like the first
+/// if that is more: so 16 KiB is the most that keeping a single small payload costs. A larger one gets a chunk of its own
+/// size. Belongs to one thread.
 @usableFromInline
 package struct PayloadArena: ~Copyable {
   /// The largest payload that shares a chunk, in bytes. At most an eighth of a chunk is left unused.
   @usableFromInline package static let maximumSharedPayload = 1024
 
-  @usableFromInline static let chunkSize = 8192
+  @usableFromInline static let minimumChunkSize = 8192
 
+  /// The larger the payloads, the more a chunk costs each of them: it is taken by one thread, and given back by another.
+  @usableFromInline static let payloadsPerChunk = 16
+
+  // Without a chunk, its size is 0 and there is no room.
   @usableFromInline var chunk: PayloadChunk?
+  @usableFromInline var chunkSize: Int
   @usableFromInline var used: Int
 
   /// Makes an arena that allocates with its first payload.
   package init() {
     chunk = nil
-    used = Self.chunkSize
+    chunkSize = 0
+    used = 0
+  }
+
+  /// Begins a chunk for payloads like the first one, which takes `byteCount` bytes of it.
+  @usableFromInline
+  mutating func beginChunk(_ byteCount: Int) -> PayloadChunk {
+    chunkSize = max(Self.minimumChunkSize, Self.payloadsPerChunk * byteCount)
+    let chunk = PayloadChunk(byteCount: chunkSize)
+    self.chunk = chunk
+    used = 0
+    return chunk
   }
 
   /// Returns a copy of `bytes` as a payload.
   @inlinable
   package mutating func store(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload {
     let count = bytes.count
-    guard let source = bytes.baseAddress, let chunk, count <= min(Self.maximumSharedPayload, Self.chunkSize &- used)
+    guard let source = bytes.baseAddress, let chunk, count <= min(Self.maximumSharedPayload, chunkSize &- used)
     else { return storeInNewChunk(bytes) }
     let offset = used
     (chunk.base + offset).copyMemory(from: source, byteCount: count)
@@ -64,9 +81,8 @@ package struct PayloadArena: ~Copyable {
   mutating func storeInNewChunk(_ bytes: UnsafeRawBufferPointer) -> WebSocketPayload {
     guard let source = bytes.baseAddress, !bytes.isEmpty else { return WebSocketPayload() }
     guard bytes.count <= Self.maximumSharedPayload else { return WebSocketPayload(copying: bytes) }
-    let chunk = PayloadChunk(byteCount: Self.chunkSize)
+    let chunk = beginChunk(bytes.count)
     chunk.base.copyMemory(from: source, byteCount: bytes.count)
-    self.chunk = chunk
     used = bytes.count
     return WebSocketPayload(chunk: chunk, offset: 0, length: UInt32(truncatingIfNeeded: bytes.count))
   }
@@ -161,7 +177,7 @@ extension PayloadArena {
   package mutating func store(
     _ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer, in run: inout MessageRun
   ) -> Bool {
-    guard !run.isEmpty, bytes.count &+ MessageRun.headerSize <= Self.chunkSize &- used else { return false }
+    guard !run.isEmpty, bytes.count &+ MessageRun.headerSize <= chunkSize &- used else { return false }
     place(kind, isASCII: isASCII, bytes, at: run.base + used)
     run.end = UInt32(truncatingIfNeeded: used)
     return true
@@ -169,13 +185,9 @@ extension PayloadArena {
 
   /// Stores a message of at most `maximumSharedPayload` bytes as the first one of a run.
   package mutating func startRun(_ kind: MessageKind, isASCII: Bool, _ bytes: UnsafeRawBufferPointer) -> MessageRun {
-    // Without a chunk, all of it counts as used.
-    if bytes.count + MessageRun.headerSize > Self.chunkSize - used {
-      chunk = nil
-      used = 0
-    }
-    let chunk = chunk ?? PayloadChunk(byteCount: Self.chunkSize)
-    self.chunk = chunk
+    let size = bytes.count + MessageRun.headerSize
+    let current = size <= chunkSize - used ? chunk : nil
+    let chunk = current ?? beginChunk(size)
     let start = used
     place(kind, isASCII: isASCII, bytes, at: chunk.base + used)
     return MessageRun(
@@ -200,11 +212,11 @@ extension PayloadArena {
 
   /// Where the bytes of the next short message will be. Whatever is there when that is stored is not copied.
   package var freeRoom: UnsafeMutableRawBufferPointer {
-    guard let chunk, used + MessageRun.headerSize < Self.chunkSize else {
+    guard let chunk, used + MessageRun.headerSize < chunkSize else {
       return UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }
     let start = used + MessageRun.headerSize
-    return UnsafeMutableRawBufferPointer(start: chunk.base + start, count: Self.chunkSize - start)
+    return UnsafeMutableRawBufferPointer(start: chunk.base + start, count: chunkSize - start)
   }
 }
 

@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// A collection of bytes that cannot be changed. A copy of the value shares the bytes, so that passing a payload on costs
 /// nothing. Payloads that come from a connection share memory with their neighbours: keeping one of up to 1 KiB keeps at
-/// most 8 KiB of memory, one of 8 to 64 KiB at most 64 KiB, any other only itself.
+/// most 16 KiB of memory, one of 8 to 64 KiB at most 64 KiB, any other only itself.
 ///
 /// ```swift
 /// let payload: WebSocketPayload = [0xCA, 0xFE]

@@ -32,7 +32,8 @@ import Testing
   ) async throws {
     try await withClient(skin, "/deaf") { client, peer in
       try await fillOutbox(of: client)
-      async let sending = failure { try await client.send("no room for this") }
+      // Where a busy machine had only not found the time to write, there is still room for a few.
+      async let sending = failure { while true { try await client.send("no room for this") } }
       async let pinging = failure { try await client.ping() }
       async let receiving = failure { _ = try await client.receive() }
       peer.crash()

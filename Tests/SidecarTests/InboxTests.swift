@@ -1,5 +1,6 @@
 import Glibc
 import SidecarExecutor
+import SidecarTesting
 import Synchronization
 import TestSupport
 import Testing
@@ -150,6 +151,73 @@ import WebSocketProtocol
     }
     guard case .cancelled = await waiting.value else { return somethingElseCame() }
     #expect(!inbox.hasWaiters)
+  }
+
+  @Test func `a cancelled task gets what came together, and leaves what came behind it`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    _ = deliver(texts(0..<3), to: inbox)
+    _ = inbox.next()
+    _ = deliver(texts(3..<5), to: inbox)
+    let iterating = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      var received: [WebSocketMessage] = []
+      while case .message(let message) = await inbox.next(until: .never) { received.append(message) }
+      return received
+    }
+    #expect(await iterating.value == texts(1..<3))
+    guard case .message(.text("3"))? = inbox.next() else { return somethingElseCame() }
+  }
+
+  @Test func `a loop over messages that never stop ends when its task is cancelled`() async throws {
+    let server = try TestServer(behavior: .fireHose(message: "x"))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    // The task cancels itself at its tenth message. There is always one more, and the loop is never found waiting: but what can
+    // have arrived together has a bound, and a million of them is far above it.
+    let takeNote: @Sendable (Int) async throws -> Void = { count in
+      if count == 10 { withUnsafeCurrentTask { $0?.cancel() } }
+      try #require(count < 1_000_000)
+      while client.places.inbox.unreadCount == 0, client.closeStatus == nil { await Task.yield() }
+    }
+    let loops: [@Sendable () async throws -> Void] = [
+      {
+        var count = 0
+        for try await _ in client.inbound {
+          count += 1
+          try await takeNote(count)
+        }
+      },
+      {
+        var count = 0
+        while try await client.receive() != nil {
+          count += 1
+          try await takeNote(count)
+        }
+      },
+    ]
+    for loop in loops {
+      await #expect(throws: WebSocketError.cancelled) { try await Task { try await loop() }.value }
+    }
+    // For somebody else they go on.
+    #expect(try await client.receive() == "x")
+    #expect(await client.shutdown().isClean)
+    await server.stop()
+  }
+
+  @Test func `a cancelled task gets the last messages`() async {
+    let inbox = Inbox(capacity: 1 << 20)
+    _ = deliver(texts(0..<2), to: inbox)
+    inbox.finish(.orderly, discarding: false)
+    let iterating = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      var received: [WebSocketMessage] = []
+      while true {
+        switch await inbox.next(until: .never) {
+        case .message(let message): received.append(message)
+        case let other: return (received, other)
+        }
+      }
+    }
+    guard case (texts(0..<2), .end(.orderly)) = await iterating.value else { return somethingElseCame() }
   }
 
   @Test func `no wait is missed by a deadline that comes while it begins`() async {

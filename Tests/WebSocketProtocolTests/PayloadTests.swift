@@ -135,7 +135,7 @@ import WebSocketProtocol
     let expected = (0..<100).map { WebSocketMessage.binary(noise(1000, seed: UInt64($0))) }
     var arena = PayloadArena()
     let runs = runs(of: expected, in: &arena)
-    #expect(runs.count == 13, "eight of them have room in 8 KiB")
+    #expect(runs.count == 7, "sixteen of them share one")
     #expect(messages(runs) == expected)
   }
 
