@@ -53,25 +53,16 @@ static size_t compress_message(uint8_t *out, size_t room, const uint8_t *payload
 
 static struct ring *make_ring(struct payload_kind kind) {
   size_t size = kind.size;
-  size_t rounds = kind.compressed ? 1 : RING_BYTES / (MARKERS * (size + MAX_SERVER_HEADER));
-  size_t frames = MARKERS * (rounds ? rounds : 1);
-  if (!kind.compressed && size >= SINGLE_FRAME_SIZE) frames = 1;
+  bool is_single = !kind.compressed && size >= SINGLE_FRAME_SIZE;
+  size_t frames = is_single ? 1 : MARKERS;
 
   size_t frame_room = MAX_SERVER_HEADER + (kind.compressed ? compressBound(size) + 64 : size);
   struct ring *ring = calloc(1, sizeof *ring);
   uint8_t *payload = malloc(size ? size : 1);
   uint8_t *compressed = malloc(frame_room);
-  if (ring) {
-    ring->bytes = malloc(frames * frame_room);
-    ring->starts = malloc((frames + 1) * sizeof *ring->starts);
-  }
-  if (!ring || !payload || !compressed || !ring->bytes || !ring->starts) {
-    if (ring) free(ring->bytes), free(ring->starts);
-    free(ring), free(payload), free(compressed);
-    return NULL;
-  }
-  ring->kind = kind;
-  ring->frames = frames;
+  uint8_t *round = malloc(frames * frame_room);
+  if (!ring || !payload || !compressed || !round) goto no_memory;
+  size_t starts[MARKERS];
   size_t at = 0;
   for (size_t i = 0; i < frames; i++) {
     unsigned turn = i % MARKERS;
@@ -85,15 +76,31 @@ static struct ring *make_ring(struct payload_kind kind) {
       body = compressed;
       first |= RSV1;
     }
-    ring->starts[i] = at;
-    at += write_server_header(ring->bytes + at, first, length);
-    memcpy(ring->bytes + at, body, length);
+    starts[i] = at;
+    at += write_server_header(round + at, first, length);
+    memcpy(round + at, body, length);
     at += length;
   }
-  ring->starts[frames] = at;
-  free(payload);
-  free(compressed);
+
+  // The sixteen over and over: what is sent with one call ends at the ring's seam at the latest.
+  size_t rounds = is_single || at > RING_BYTES ? 1 : RING_BYTES / at;
+  ring->kind = kind;
+  ring->frames = rounds * frames;
+  ring->bytes = malloc(rounds * at);
+  ring->starts = malloc((ring->frames + 1) * sizeof *ring->starts);
+  if (!ring->bytes || !ring->starts) goto no_memory;
+  for (size_t r = 0; r < rounds; r++) {
+    memcpy(ring->bytes + r * at, round, at);
+    for (size_t i = 0; i < frames; i++) ring->starts[r * frames + i] = r * at + starts[i];
+  }
+  ring->starts[ring->frames] = rounds * at;
+  free(payload), free(compressed), free(round);
   return ring;
+
+no_memory:
+  if (ring) free(ring->bytes), free(ring->starts);
+  free(ring), free(payload), free(compressed), free(round);
+  return NULL;
 }
 
 struct ring *ring_for(struct payload_kind kind) {

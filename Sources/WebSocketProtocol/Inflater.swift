@@ -30,6 +30,8 @@ struct Inflater: ~Copyable {
   /// How many bytes of it there are.
   static let tailSize = 4
 
+  private let seal = Seal()
+
   /// What one step makes room for at least, and at most before it is known how well the message was compressed.
   private static let roomRange = 512...(16 * 1024)
 
@@ -60,20 +62,48 @@ struct Inflater: ~Copyable {
     try inflate(input, tailSize: 0, into: &storage, limit: limit)
   }
 
-  /// Takes the last piece of a message, and the tail with it. The tail takes the place of the ``tailSize`` bytes behind
-  /// `input`, which can be written to and are put back: asking zlib twice costs as much as a short message.
+  /// Takes the last piece of a message, and the tail with it, which takes the place of what stands behind `input`: asking zlib
+  /// twice costs as much as a short message. There, ``tailSize`` bytes can be written to; they are put back.
   mutating func inflateLast(
     _ input: UnsafeRawBufferPointer, into storage: inout MessageStorage, limit: Int
   ) throws(ProtocolViolation) {
     guard let start = input.baseAddress, !input.isEmpty else { return }
     isEmpty = false
+    hasTail = true
     let next = UnsafeMutableRawPointer(mutating: start + input.count)
     let replaced = next.loadUnaligned(as: UInt32.self)
     next.storeBytes(of: Self.tail, as: UInt32.self)
     defer { next.storeBytes(of: replaced, as: UInt32.self) }
-    hasTail = true
     let all = UnsafeRawBufferPointer(start: start, count: input.count + Self.tailSize)
     try inflate(all, tailSize: Self.tailSize, into: &storage, limit: limit)
+  }
+
+  /// Takes a message as a whole, with a ``Seal``; or as much of it as `output` has room for; and of some nothing at all.
+  ///
+  /// Behind `input`, `Seal.size` bytes can be written to; they are put back.
+  mutating func inflateWhole(
+    _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+  ) -> InflateProgress {
+    // Data that says at its beginning that it ends by itself is left to whoever looks where that is.
+    guard !keepsContext, let first = input.first, first & 1 == 0 else { return InflateProgress(rest: input) }
+    let stream = preparedStream()
+    stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count + Seal.size)
+    stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    stream.pointee.avail_out = UInt32(truncatingIfNeeded: output.count)
+    // Whatever it returns shows in what is there afterwards.
+    _ = seal.behind(input) { CZlib.inflate(stream, Z_FINISH) }
+    let bytes = UnsafeRawBufferPointer(start: output.baseAddress, count: output.count - Int(stream.pointee.avail_out))
+    let unread = Int(stream.pointee.avail_in) - Seal.size
+    mustReset = true
+    if seal.isAtEnd(of: bytes) {
+      let message = UnsafeRawBufferPointer(start: bytes.baseAddress, count: bytes.count - Seal.contentSize)
+      return InflateProgress(bytes: message, rest: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    // zlib has looked behind the message: it is read again from the start, for what is wrong with it to be found where it is.
+    guard unread > 0 else { return InflateProgress(rest: input) }
+    mustReset = false
+    return InflateProgress(bytes: bytes, rest: UnsafeRawBufferPointer(rebasing: input.suffix(unread)))
   }
 
   /// Ends a message: puts back what the sender left out, and checks that the data ends there.
@@ -120,7 +150,7 @@ struct Inflater: ~Copyable {
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count)
     // Rather too much: with less than `roomToHurry` left, zlib goes on at a third of its speed.
     var room = min(input.count * 4 + Self.roomRange.lowerBound, Self.roomRange.upperBound)
-    if storage.isBorrowed { room = storage.room.count }
+    if storage.isBorrowed, !storage.room.isEmpty { room = storage.room.count }
     repeat {
       try step(stream, room: room, into: &storage, limit: limit)
       room = Self.roomRange.upperBound
@@ -194,4 +224,13 @@ struct Inflater: ~Copyable {
     inflateEnd(stream)
     stream.deallocate()
   }
+}
+
+/// How far a compressed message has been read.
+@usableFromInline
+struct InflateProgress {
+  /// What it has come to so far.
+  @usableFromInline var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// What has not been read yet.
+  @usableFromInline var rest: UnsafeRawBufferPointer
 }

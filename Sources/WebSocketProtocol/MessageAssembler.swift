@@ -26,7 +26,7 @@ struct MessageAssembler: ~Copyable {
   private static let shortCompressedPayload = PayloadArena.maximumSharedPayload / 2
 
   /// What a message of that size is inflated to without haste.
-  private static let roomForShortMessage = PayloadArena.maximumSharedPayload + Inflater.roomToHurry
+  private static let roomForShortMessage = PayloadArena.maximumSharedPayload + Seal.contentSize + Inflater.roomToHurry
 
   init(role: Role, limits: ProtocolLimits, deflate: PermessageDeflate.Agreement?) {
     self.limits = limits
@@ -129,29 +129,51 @@ struct MessageAssembler: ~Copyable {
     return try endMessage().map { takeMessage($0) }
   }
 
-  /// Takes a whole compressed message: the payload of one frame, which has ``Inflater/tailSize`` bytes behind it that can be
-  /// written to, if they are put back. What comes of a short one is left in `room`, if that is large enough.
-  mutating func inflateWhole(
-    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
-  ) throws(ProtocolViolation) -> Message? {
-    guard bytes.count <= Self.shortCompressedPayload, room.count >= Self.roomForShortMessage else {
+  /// Takes a compressed message, the payload of one frame, if it is short; or as much of it as comes to a short one. What it comes
+  /// to is in `room`, if that is large enough, or in the assembler's storage until its next change.
+  ///
+  /// It has `Seal.size` bytes behind it that can be written to, if they are put back.
+  mutating func inflateShort(
+    _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+  ) -> InflateProgress {
+    let size = Self.roomForShortMessage
+    guard bytes.count <= Self.shortCompressedPayload, limits.maximumMessageSize >= size else {
+      return InflateProgress(rest: bytes)
+    }
+    var start = room.baseAddress
+    if room.count < size {
       storage.removeAll()
-      return try inflateWhole(kind, bytes)
+      start = storage.reserve(size, atMost: size).baseAddress
+    }
+    let output = UnsafeMutableRawBufferPointer(start: start, count: size)
+    return inflater?.inflateWhole(bytes, into: output) ?? InflateProgress(rest: bytes)
+  }
+
+  /// Takes what `inflateShort` has left of a compressed message. What comes of a short one is left where that would have put it.
+  mutating func inflateRest(
+    _ kind: MessageKind, _ progress: InflateProgress, room: UnsafeMutableRawBufferPointer
+  ) throws(ProtocolViolation) -> Message? {
+    guard progress.rest.count <= Self.shortCompressedPayload, room.count >= Self.roomForShortMessage else {
+      storage.removeAll()
+      storage.commit(progress.bytes.count)
+      return try inflateRest(kind, progress.rest)
     }
     var borrowed = MessageStorage(
       borrowing: UnsafeMutableRawBufferPointer(rebasing: room[..<Self.roomForShortMessage]))
+    borrowed.commit(progress.bytes.count)
     swap(&storage, &borrowed)
     // A message that turned out to be long has memory of its own by now.
     defer { if storage.isBorrowed { swap(&storage, &borrowed) } }
-    return try inflateWhole(kind, bytes)
+    return try inflateRest(kind, progress.rest)
   }
 
-  /// Takes a whole compressed message into the storage, which is empty.
-  private mutating func inflateWhole(
+  /// Takes what is left of a compressed message into the storage, behind what is there already.
+  private mutating func inflateRest(
     _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer
   ) throws(ProtocolViolation) -> Message? {
     validator = UTF8Validator()
     state = .insideMessage(kind, isCompressed: true, frames: 1)
+    try validate(UnsafeRawBufferPointer(storage.bytes), offset: 0)
     try decompress { inflater, storage, limit throws(ProtocolViolation) in
       try inflater?.inflateLast(bytes, into: &storage, limit: limit)
       try inflater?.finish(into: &storage, limit: limit)

@@ -57,7 +57,7 @@ package struct MessageReceiver: ~Copyable {
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
     assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
-    neededBehindCompressed = deflate == nil ? .max : Inflater.tailSize
+    neededBehindCompressed = deflate == nil ? .max : Seal.size
     expectsWholeMessage = role == .client
   }
 
@@ -130,15 +130,19 @@ package struct MessageReceiver: ~Copyable {
       case 0x82:
         sink.receiveMessage(.binary, bytes)
       case 0x81:
-        switch UTF8Validator.judge(bytes) {
-        case .ascii: sink.receiveASCII(bytes)
-        case .beyondASCII: sink.receiveMessage(.text, bytes)
-        case .invalid: return
-        }
+        guard Self.report(text: bytes, to: &sink) else { return }
       case 0xC1, 0xC2:
         guard end - payload - length >= neededBehindCompressed else { return }
-        let kind: MessageKind = firstByte == 0xC1 ? .text : .binary
-        inflateWhole(kind, bytes, room: sink.freeRoom)?.report(to: &sink)
+        let room = sink.freeRoom
+        let progress = inflateShort(bytes, room: room)
+        if progress.rest.isEmpty, progress.bytes.count <= PayloadArena.maximumSharedPayload {
+          if firstByte == 0xC2 {
+            sink.receiveMessage(.binary, progress.bytes)
+            break
+          }
+          if Self.report(text: progress.bytes, to: &sink) { break }
+        }
+        inflateRest(firstByte == 0xC1 ? .text : .binary, progress, room: room)?.report(to: &sink)
         guard expectsWholeMessage else { return }
       default: return
       }
@@ -146,14 +150,33 @@ package struct MessageReceiver: ~Copyable {
     }
   }
 
-  /// Takes the payload of a frame that is a compressed message.
+  /// Reports a whole text; returns false, and reports nothing, if it is not UTF-8.
+  @inlinable @inline(__always)
+  static func report<Sink: ReceiveSink & ~Copyable>(text bytes: UnsafeRawBufferPointer, to sink: inout Sink) -> Bool {
+    switch UTF8Validator.judge(bytes) {
+    case .ascii: sink.receiveASCII(bytes)
+    case .beyondASCII: sink.receiveMessage(.text, bytes)
+    case .invalid: return false
+    }
+    return true
+  }
+
+  /// Takes the payload of a frame that is a compressed message, if it is short.
   @usableFromInline
-  mutating func inflateWhole(
-    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
-  ) -> ReceiveEvent? {
+  mutating func inflateShort(
+    _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+  ) -> InflateProgress {
     hasSpareMemory = true
+    return assembler.inflateShort(bytes, room: room)
+  }
+
+  /// Takes what that has left of it.
+  @usableFromInline
+  mutating func inflateRest(
+    _ kind: MessageKind, _ progress: InflateProgress, room: UnsafeMutableRawBufferPointer
+  ) -> ReceiveEvent? {
     do throws(ProtocolViolation) {
-      return try assembler.inflateWhole(kind, bytes, room: room).map(Self.event)
+      return try assembler.inflateRest(kind, progress, room: room).map(Self.event)
     } catch {
       expectsWholeMessage = false
       discard()

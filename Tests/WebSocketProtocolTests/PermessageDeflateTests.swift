@@ -226,13 +226,39 @@ import Testing
     let others = frame(0x82, noise(300)) + frame(0x89, [1, 2, 3])
     for test in ConformanceCase.compression {
       for wire in [others + test.bytes, others + test.bytes + others] {
-        let whole = MessageReceiver.record(wire, role: test.role, limits: test.limits, deflate: test.deflate).lines
-        for (size, room) in [(1, 0), (7, 0), (nil, 4096)] as [(Int?, Int)] {
-          let lines = MessageReceiver.record(
-            wire, role: test.role, limits: test.limits, deflate: test.deflate, piece: size, room: room
-          ).lines
-          #expect(lines == whole, "\(test.name), in pieces of \(size ?? wire.count), with room for \(room)")
+        for deflate in [test.deflate, Agreement(serverNoContextTakeover: true)] {
+          let whole = MessageReceiver.record(wire, role: test.role, limits: test.limits, deflate: deflate).lines
+          for (size, room) in [(1, 0), (7, 0), (nil, 4096)] as [(Int?, Int)] {
+            let lines = MessageReceiver.record(
+              wire, role: test.role, limits: test.limits, deflate: deflate, piece: size, room: room
+            ).lines
+            #expect(lines == whole, "\(test.name), in pieces of \(size ?? wire.count), with room for \(room)")
+          }
         }
+      }
+    }
+  }
+
+  @Test(arguments: [0, 4096])
+  func `a short compressed message that was cut anywhere is judged as it is in pieces`(room: Int) {
+    // Each of two blocks, the last of which says so: a stored one, one with the fixed code, and both that deflate makes of text.
+    let text = utf8("the quick brown fox jumps over the lazy dog, the quick brown fox")
+    let first = compressed(text) + [0x00, 0x00, 0xFF, 0xFF]
+    let blocks: [[UInt8]] = [
+      first + [0x01, 0x1E, 0x00, 0xE1, 0xFF] + noise(30),
+      first + [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
+      [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
+      first + compressed(noise(40)),
+      compressed(text),
+    ]
+    let agreement = Agreement(serverNoContextTakeover: true)
+    let ping = frame(0x89, noise(14))
+    for block in blocks {
+      for end in 0...block.count {
+        let wire = frame(0xC2, Array(block[..<end])) + ping
+        let whole = MessageReceiver.record(wire, deflate: agreement, room: room).lines
+        let pieces = MessageReceiver.record(wire, deflate: agreement, piece: 1).lines
+        #expect(whole == pieces, "\(end) of \(block.count) bytes")
       }
     }
   }
@@ -242,7 +268,7 @@ import Testing
     let agreement = Agreement(serverNoContextTakeover: !keepsContext)
     var deflater = Deflater(agreement, role: .server)
     // What fits, what just does, and what turns out to be too long.
-    let messages = [5, 0, 1024, 1, 1281, 1282, 7, 1283, 1025, 50_000, 9].map { size in
+    let messages = [5, 0, 1024, 1, 1281, 1282, 1283, 7, 1288, 1289, 1025, 1290, 50_000, 8, 9, 10].map { size in
       (0..<size).map { UInt8(truncatingIfNeeded: $0 % 13) }
     }
     let wires = messages.map { message in
@@ -250,12 +276,36 @@ import Testing
       message.withUnsafeBytes { deflater.compress($0, into: &payload) }
       return frame(0xC2, Array(payload.bytes))
     }
-    // The tail of the last one needs bytes behind it, too.
-    let ping = frame(0x89, [1, 2, 3, 4])
-    for room in [0, 1281, 1282, 9000] {
+    // The last one needs bytes behind it, too.
+    let ping = frame(0x89, noise(14))
+    for room in [0, 1288, 1289, 9000] {
       let recorder = MessageReceiver.record(wires.joined() + ping, deflate: agreement, room: room)
       #expect(recorder.lines.dropLast() == messages.map { "binary \(brief($0))" }[...])
-      #expect((recorder.lastAddress == UnsafeRawPointer(recorder.freeRoom.baseAddress)) == (room >= 1282))
+      #expect((recorder.lastAddress == UnsafeRawPointer(recorder.freeRoom.baseAddress)) == (room >= 1289))
+    }
+  }
+
+  @Test func `a seal is known by what comes out of it, and by nothing else`() {
+    let seal = Seal()
+    for count in 0...20 {
+      var wire = noise(count) + [UInt8](repeating: 7, count: Seal.size)
+      let before = wire
+      let whole = wire.withUnsafeMutableBytes { wire in
+        seal.behind(UnsafeRawBufferPointer(rebasing: wire.prefix(count))) { Array(wire.suffix(Seal.size)) }
+      }
+      #expect(wire == before)
+      let content = whole.suffix(Seal.contentSize)
+      func isAtEnd(of bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { seal.isAtEnd(of: $0) } }
+      #expect(isAtEnd(of: noise(count) + content))
+      #expect(!isAtEnd(of: noise(count) + whole))
+      #expect(!isAtEnd(of: noise(count) + content + [0]))
+      for index in content.indices {
+        var other = content
+        other[index] ^= 1
+        #expect(!isAtEnd(of: noise(count) + other))
+      }
+      // Another one has other content.
+      #expect(!isAtEnd(of: []) && !noise(count + 16).withUnsafeBytes { Seal().isAtEnd(of: $0) })
     }
   }
 

@@ -1,0 +1,43 @@
+/// What makes a compressed message a deflate stream that ends (RFC 1951 §3.2.3): the tail that its sender has removed (RFC 7692
+/// §7.2.1), and a stored block that says it is the last.
+///
+/// zlib remembers nothing of a stream that it has read to its end, which spares it a copy of all it puts out. But a message that was
+/// cut inside its last block could go on with whatever stands behind it, and end there. So the block's bytes are random: only
+/// if they come out last has the seal been read as what it is. The peer cannot know them.
+struct Seal {
+  /// How many bytes it has.
+  static let size = 16
+
+  /// How many of them come out: those of the block.
+  static let contentSize = 7
+
+  // The tail, the block's header, and the first half of its length and of that inverted; the other half, and the content.
+  private let bytes: (UInt64, UInt64)
+
+  /// Makes a seal of random content.
+  init() {
+    let random = UInt64.random(in: 0 ... .max)
+    bytes = (UInt64(littleEndian: 0xF800_0701_FFFF_0000), UInt64(littleEndian: random << 8 | 0xFF))
+  }
+
+  /// Calls `body` with the seal behind `input`, where `size` bytes can be written to; they are put back.
+  @inline(__always)
+  func behind<Result>(_ input: UnsafeRawBufferPointer, _ body: () -> Result) -> Result {
+    guard let start = input.baseAddress else { return body() }
+    let end = UnsafeMutableRawPointer(mutating: start + input.count)
+    let replaced = end.loadUnaligned(as: (UInt64, UInt64).self)
+    end.storeBytes(of: bytes, as: (UInt64, UInt64).self)
+    defer { end.storeBytes(of: replaced, as: (UInt64, UInt64).self) }
+    return body()
+  }
+
+  /// Whether `output` ends with the content, and not with the whole of the seal: that would be the data of a stored block that
+  /// was cut.
+  func isAtEnd(of output: UnsafeRawBufferPointer) -> Bool {
+    guard output.count >= Self.size else {
+      return withUnsafeBytes(of: bytes) { output.suffix(Self.contentSize).elementsEqual($0.suffix(Self.contentSize)) }
+    }
+    let last = output.loadUnaligned(fromByteOffset: output.count - Self.size, as: (UInt64, UInt64).self)
+    return (last.1 ^ bytes.1).littleEndian >> 8 == 0 && last.0 != bytes.0
+  }
+}
