@@ -80,12 +80,11 @@ struct Inflater: ~Copyable {
 
   /// Takes a message as a whole, with a ``Seal``; or as much of it as `output` has room for; and of some nothing at all.
   ///
-  /// Behind `input`, `Seal.size` bytes can be written to; they are put back.
-  mutating func inflateWhole(
-    _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-  ) -> InflateProgress {
+  /// Behind what there is to read, `Seal.size` bytes can be written to; they are put back.
+  mutating func inflateWhole(_ progress: inout InflateProgress, into output: UnsafeMutableRawBufferPointer) {
+    let input = progress.rest
     // Data that says at its beginning that it ends by itself is left to whoever looks where that is.
-    guard !keepsContext, let first = input.first, first & 1 == 0 else { return InflateProgress(rest: input) }
+    guard !keepsContext, let first = input.first, first & 1 == 0 else { return }
     let stream = preparedStream()
     stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count + Seal.size)
@@ -97,13 +96,15 @@ struct Inflater: ~Copyable {
     let unread = Int(stream.pointee.avail_in) - Seal.size
     mustReset = true
     if seal.isAtEnd(of: bytes) {
-      let message = UnsafeRawBufferPointer(start: bytes.baseAddress, count: bytes.count - Seal.contentSize)
-      return InflateProgress(bytes: message, rest: UnsafeRawBufferPointer(start: nil, count: 0))
+      progress.bytes = UnsafeRawBufferPointer(start: bytes.baseAddress, count: bytes.count - Seal.contentSize)
+      progress.rest = UnsafeRawBufferPointer(start: nil, count: 0)
+    } else if unread > 0 {
+      progress.bytes = bytes
+      progress.rest = UnsafeRawBufferPointer(rebasing: input.suffix(unread))
+      mustReset = false
     }
-    // zlib has looked behind the message: it is read again from the start, for what is wrong with it to be found where it is.
-    guard unread > 0 else { return InflateProgress(rest: input) }
-    mustReset = false
-    return InflateProgress(bytes: bytes, rest: UnsafeRawBufferPointer(rebasing: input.suffix(unread)))
+    // Otherwise zlib has looked behind the message: it is read again from the start, for what is wrong with it to be found
+    // where it is.
   }
 
   /// Ends a message: puts back what the sender left out, and checks that the data ends there.

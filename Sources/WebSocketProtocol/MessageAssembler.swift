@@ -129,24 +129,23 @@ struct MessageAssembler: ~Copyable {
     return try endMessage().map { takeMessage($0) }
   }
 
-  /// Takes a compressed message, the payload of one frame, if it is short; or as much of it as comes to a short one. What it comes
-  /// to is in `room`, if that is large enough, or in the assembler's storage until its next change.
+  /// Takes a compressed message, the payload of one frame, if it is short; or as much of it as comes to a short one. What it
+  /// comes to is in `room`, if that is large enough, or in the assembler's storage until its next change.
   ///
   /// It has `Seal.size` bytes behind it that can be written to, if they are put back.
   mutating func inflateShort(
     _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
   ) -> InflateProgress {
+    var progress = InflateProgress(rest: bytes)
     let size = Self.roomForShortMessage
-    guard bytes.count <= Self.shortCompressedPayload, limits.maximumMessageSize >= size else {
-      return InflateProgress(rest: bytes)
-    }
+    guard bytes.count <= Self.shortCompressedPayload, limits.maximumMessageSize >= size else { return progress }
     var start = room.baseAddress
     if room.count < size {
       storage.removeAll()
       start = storage.reserve(size, atMost: size).baseAddress
     }
-    let output = UnsafeMutableRawBufferPointer(start: start, count: size)
-    return inflater?.inflateWhole(bytes, into: output) ?? InflateProgress(rest: bytes)
+    inflater?.inflateWhole(&progress, into: UnsafeMutableRawBufferPointer(start: start, count: size))
+    return progress
   }
 
   /// Takes what `inflateShort` has left of a compressed message. What comes of a short one is left where that would have put it.

@@ -1,9 +1,9 @@
 /// What makes a compressed message a deflate stream that ends (RFC 1951 §3.2.3): the tail that its sender has removed (RFC 7692
 /// §7.2.1), and a stored block that says it is the last.
 ///
-/// zlib remembers nothing of a stream that it has read to its end, which spares it a copy of all it puts out. But a message that was
-/// cut inside its last block could go on with whatever stands behind it, and end there. So the block's bytes are random: only
-/// if they come out last has the seal been read as what it is. The peer cannot know them.
+/// zlib remembers nothing of a stream that it has read to its end, which spares it a copy of all it puts out. But a message that
+/// was cut inside its last block could go on with whatever stands behind it, and end there. So the block's bytes are random:
+/// only if they come out last has the seal been read as what it is. The peer cannot know them.
 struct Seal {
   /// How many bytes it has.
   static let size = 16
