@@ -90,12 +90,11 @@ struct Inflater: ~Copyable {
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count + Seal.size)
     stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_out = UInt32(truncatingIfNeeded: output.count)
-    // Whatever it returns shows in what is there afterwards.
-    _ = seal.behind(input) { CZlib.inflate(stream, Z_FINISH) }
+    let result = seal.behind(input) { CZlib.inflate(stream, Z_FINISH) }
     let bytes = UnsafeRawBufferPointer(start: output.baseAddress, count: output.count - Int(stream.pointee.avail_out))
     let unread = Int(stream.pointee.avail_in) - Seal.size
     mustReset = true
-    if seal.isAtEnd(of: bytes) {
+    if result == Z_STREAM_END, seal.isAtEnd(of: bytes) {
       progress.bytes = UnsafeRawBufferPointer(start: bytes.baseAddress, count: bytes.count - Seal.contentSize)
       progress.rest = UnsafeRawBufferPointer(start: nil, count: 0)
     } else if unread > 0 {

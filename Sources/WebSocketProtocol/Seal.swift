@@ -2,14 +2,18 @@
 /// §7.2.1), and a stored block that says it is the last.
 ///
 /// zlib remembers nothing of a stream that it has read to its end, which spares it a copy of all it puts out. But a message that
-/// was cut inside its last block could go on with whatever stands behind it, and end there. So the block's bytes are random:
-/// only if they come out last has the seal been read as what it is. The peer cannot know them.
+/// was cut inside its last block could go on with whatever stands behind it, and end there. So the block's bytes are random: a
+/// peer cannot know them, and only as a stored block's data can they come out. Either that block is the seal's, or it began
+/// before: then the header of the seal's has come out in front of them.
 struct Seal {
   /// How many bytes it has.
   static let size = 16
 
   /// How many of them come out: those of the block.
   static let contentSize = 7
+
+  /// How many bytes the block has, header included.
+  private static let blockSize = 12
 
   // The tail, the block's header, and the first half of its length and of that inverted; the other half, and the content.
   private let bytes: (UInt64, UInt64)
@@ -31,13 +35,16 @@ struct Seal {
     return body()
   }
 
-  /// Whether `output` ends with the content, and not with the whole of the seal: that would be the data of a stored block that
-  /// was cut.
+  /// Whether `output`, which a stream that has ended came to, ends with the content of the seal's block, and has that from the
+  /// seal: not from a stored block that was cut.
   func isAtEnd(of output: UnsafeRawBufferPointer) -> Bool {
-    guard output.count >= Self.size else {
+    guard output.count >= Self.blockSize else {
       return withUnsafeBytes(of: bytes) { output.suffix(Self.contentSize).elementsEqual($0.suffix(Self.contentSize)) }
     }
-    let last = output.loadUnaligned(fromByteOffset: output.count - Self.size, as: (UInt64, UInt64).self)
-    return (last.1 ^ bytes.1).littleEndian >> 8 == 0 && last.0 != bytes.0
+    let start = output.count - Self.blockSize
+    let header = output.loadUnaligned(fromByteOffset: start, as: UInt32.self)
+    let rest = output.loadUnaligned(fromByteOffset: start + 4, as: UInt64.self)
+    guard (rest ^ bytes.1).littleEndian >> 8 == 0 else { return false }
+    return rest != bytes.1 || header != withUnsafeBytes(of: bytes) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) }
   }
 }

@@ -249,6 +249,7 @@ import Testing
       first + [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
       [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
       first + compressed(noise(40)),
+      first + [0x00, 0xFF],
       compressed(text),
     ]
     let agreement = Agreement(serverNoContextTakeover: true)
@@ -285,6 +286,19 @@ import Testing
     }
   }
 
+  @Test func `every compressed message of two bytes is judged as it is in pieces`() {
+    let agreement = Agreement(serverNoContextTakeover: true)
+    let ping = frame(0x89, noise(14))
+    // The others say that they end by themselves, and are not read with a seal.
+    for first in stride(from: UInt8(0), to: 255, by: 2) {
+      for second in UInt8.min...UInt8.max {
+        let wire = frame(0xC2, [first, second]) + ping
+        let whole = MessageReceiver.record(wire, deflate: agreement, room: 2048).lines
+        #expect(whole == MessageReceiver.record(wire, deflate: agreement, piece: 1).lines, "\(first), \(second)")
+      }
+    }
+  }
+
   @Test func `a seal is known by what comes out of it, and by nothing else`() {
     let seal = Seal()
     for count in 0...20 {
@@ -298,6 +312,8 @@ import Testing
       func isAtEnd(of bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { seal.isAtEnd(of: $0) } }
       #expect(isAtEnd(of: noise(count) + content))
       #expect(!isAtEnd(of: noise(count) + whole))
+      // That began inside the tail.
+      #expect(!isAtEnd(of: noise(count) + whole.suffix(12)))
       #expect(!isAtEnd(of: noise(count) + content + [0]))
       for index in content.indices {
         var other = content
