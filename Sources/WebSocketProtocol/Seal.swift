@@ -45,6 +45,7 @@ struct Seal {
     let header = output.loadUnaligned(fromByteOffset: start, as: UInt32.self)
     let rest = output.loadUnaligned(fromByteOffset: start + 4, as: UInt64.self)
     guard (rest ^ bytes.1).littleEndian >> 8 == 0 else { return false }
-    return rest != bytes.1 || header != withUnsafeBytes(of: bytes) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) }
+    return rest != bytes.1
+      || header != withUnsafeBytes(of: bytes) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) }
   }
 }
