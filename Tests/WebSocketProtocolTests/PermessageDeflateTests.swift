@@ -241,7 +241,7 @@ import Testing
 
   @Test(arguments: [0, 4096])
   func `a short compressed message that was cut anywhere is judged as it is in pieces`(room: Int) {
-    // Each of two blocks, the last of which says so: a stored one, one with the fixed code, and both that deflate makes of text.
+    // Blocks that say they are the last, behind another one and alone; others; and one whose length is to be found in the tail.
     let text = utf8("the quick brown fox jumps over the lazy dog, the quick brown fox")
     let first = compressed(text) + [0x00, 0x00, 0xFF, 0xFF]
     let blocks: [[UInt8]] = [

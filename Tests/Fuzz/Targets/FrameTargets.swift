@@ -35,7 +35,9 @@ func checkInflate(_ input: inout FuzzInput) throws(PropertyFailure) {
       clientNoContextTakeover: $0.noContextTakeover(sender: .client))
   }
   switch mode & 3 {
-  case 0, 1: _ = try roomy.receiveInEveryWay(input.rest, cutting)
+  case 0, 1:
+    _ = try setup.receive(input.rest, cutting)
+    _ = try roomy.receiveInEveryWay(input.rest, cutting)
   case 2: try checkCompressedPayload(input.rest, isText: mode & 4 != 0, roomy, cutting)
   default: try checkCompression(of: input.rest, setup, cutting)
   }
