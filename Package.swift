@@ -25,7 +25,7 @@ let package = Package(
 
     // The product. The arrows point one way only: see Docs/Architecture.md.
     .target(name: "SidecarExecutor", dependencies: ["CSystem"], swiftSettings: strict),
-    .target(name: "WebSocketProtocol", dependencies: ["COpenSSL", "CZlib"], swiftSettings: strict),
+    .target(name: "WebSocketProtocol", dependencies: ["COpenSSL", "CSystem", "CZlib"], swiftSettings: strict),
     .target(name: "SidecarTransport", dependencies: ["CSystem", "SidecarExecutor"], swiftSettings: strict),
     .target(
       name: "Sidecar",

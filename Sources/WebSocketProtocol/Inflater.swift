@@ -81,6 +81,7 @@ struct Inflater: ~Copyable {
   /// Takes a message as a whole, with a ``Seal``; or as much of it as `output` has room for; and of some nothing at all.
   ///
   /// Behind what there is to read, `Seal.size` bytes can be written to; they are put back.
+  @inline(__always)
   mutating func inflateWhole(_ progress: inout InflateProgress, into output: UnsafeMutableRawBufferPointer) {
     let input = progress.rest
     // Data that says at its beginning that it ends by itself is left to whoever looks where that is.

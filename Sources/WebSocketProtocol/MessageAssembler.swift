@@ -133,6 +133,7 @@ struct MessageAssembler: ~Copyable {
   /// comes to is in `room`, if that is large enough, or in the assembler's storage until its next change.
   ///
   /// It has `Seal.size` bytes behind it that can be written to, if they are put back.
+  @inline(__always)
   mutating func inflateShort(
     _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
   ) -> InflateProgress {

@@ -37,15 +37,19 @@ struct Seal {
 
   /// Whether `output`, which a stream that has ended came to, ends with the content of the seal's block, and has that from the
   /// seal: not from a stored block that was cut.
+  @inline(__always)
   func isAtEnd(of output: UnsafeRawBufferPointer) -> Bool {
-    guard output.count >= Self.blockSize else {
-      return withUnsafeBytes(of: bytes) { output.suffix(Self.contentSize).elementsEqual($0.suffix(Self.contentSize)) }
-    }
+    guard output.count >= Self.blockSize else { return isAtEnd(ofShort: output) }
     let start = output.count - Self.blockSize
     let header = output.loadUnaligned(fromByteOffset: start, as: UInt32.self)
     let rest = output.loadUnaligned(fromByteOffset: start + 4, as: UInt64.self)
     guard (rest ^ bytes.1).littleEndian >> 8 == 0 else { return false }
-    return rest != bytes.1
-      || header != withUnsafeBytes(of: bytes) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) }
+    return rest != bytes.1 || UInt64(header.littleEndian) != bytes.0.littleEndian >> 32
+  }
+
+  /// Whether a short `output` ends with the content of the seal's block.
+  private func isAtEnd(ofShort output: UnsafeRawBufferPointer) -> Bool {
+    let last = output.reduce(0) { last, byte in last >> 8 | UInt64(byte) << 56 }
+    return output.count >= Self.contentSize && (last ^ bytes.1.littleEndian) >> 8 == 0
   }
 }

@@ -1,3 +1,5 @@
+internal import CSystem
+
 /// Checks that bytes are UTF-8 as RFC 3629 defines it, in pieces of any size.
 ///
 /// RFC 6455 §8.1 asks for the connection to fail on anything else. The check says so at the first byte that can no
@@ -141,12 +143,7 @@ package struct UTF8Validator: Sendable {
   /// The index of the first byte from `index` on that may not be ASCII: exact where a word is left to look at.
   private static func skipASCII(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
-    while end &- index >= 256 {
-      let block = start.loadUnaligned(fromByteOffset: index, as: SIMD32<UInt64>.self)
-      let half = block.lowHalf | block.highHalf
-      guard isASCII(half.lowHalf | half.highHalf) else { break }
-      index &+= 256
-    }
+    if end &- index >= 256 { index &+= csystem_ascii_blocks(start + index, end &- index) }
     while end &- index >= 64 {
       guard isASCII(start.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt64>.self)) else { break }
       index &+= 64

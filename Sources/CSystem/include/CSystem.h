@@ -70,3 +70,8 @@ static inline void csystem_prefetch(const void *_Nullable memory, size_t count) 
   static const size_t cache_line = 64;
   for (size_t offset = 0; offset < count; offset += cache_line) __builtin_prefetch((const char *)memory + offset);
 }
+
+/// Returns how many bytes at the start of `bytes` are ASCII, in whole blocks of 256.
+///
+/// In C because only C can be compiled for registers that not every processor has, and choose while it runs.
+size_t csystem_ascii_blocks(const void *_Nonnull bytes, size_t count);
