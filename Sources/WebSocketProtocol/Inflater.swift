@@ -30,7 +30,8 @@ struct Inflater: ~Copyable {
   /// How many bytes of it there are.
   static let tailSize = 4
 
-  private let seal = Seal()
+  /// What ends a message that is read as a whole: without context takeover.
+  private let seal: Seal?
 
   /// What one step makes room for at least, and at most before it is known how well the message was compressed.
   private static let roomRange = 512...(16 * 1024)
@@ -46,6 +47,7 @@ struct Inflater: ~Copyable {
     // this endpoint's memory, it is not a rule that is enforced.
     windowBits = max(9, agreement.windowBits(sender: sender))
     keepsContext = !agreement.noContextTakeover(sender: sender)
+    seal = keepsContext ? nil : Seal()
   }
 
   deinit {
@@ -62,20 +64,18 @@ struct Inflater: ~Copyable {
     try inflate(input, tailSize: 0, into: &storage, limit: limit)
   }
 
-  /// Takes the last piece of a message, and the tail with it, which takes the place of what stands behind `input`: asking zlib
-  /// twice costs as much as a short message. There, ``tailSize`` bytes can be written to; they are put back.
+  /// Takes the last piece of a message, and the tail with it. Behind the piece, ``tailSize`` bytes can be written to; they are put
+  /// back.
   mutating func inflateLast(
     _ input: UnsafeRawBufferPointer, into storage: inout MessageStorage, limit: Int
   ) throws(ProtocolViolation) {
     guard let start = input.baseAddress, !input.isEmpty else { return }
     isEmpty = false
     hasTail = true
-    let next = UnsafeMutableRawPointer(mutating: start + input.count)
-    let replaced = next.loadUnaligned(as: UInt32.self)
-    next.storeBytes(of: Self.tail, as: UInt32.self)
-    defer { next.storeBytes(of: replaced, as: UInt32.self) }
     let all = UnsafeRawBufferPointer(start: start, count: input.count + Self.tailSize)
-    try inflate(all, tailSize: Self.tailSize, into: &storage, limit: limit)
+    try input.followed(by: Self.tail) { () throws(ProtocolViolation) in
+      try inflate(all, tailSize: Self.tailSize, into: &storage, limit: limit)
+    }
   }
 
   /// Takes a message as a whole, with a ``Seal``; or as much of it as `output` has room for; and of some nothing at all.
@@ -85,13 +85,13 @@ struct Inflater: ~Copyable {
   mutating func inflateWhole(_ progress: inout InflateProgress, into output: UnsafeMutableRawBufferPointer) {
     let input = progress.rest
     // Data that says at its beginning that it ends by itself is left to whoever looks where that is.
-    guard !keepsContext, let first = input.first, first & 1 == 0 else { return }
+    guard let seal, let first = input.first, first & 1 == 0 else { return }
     let stream = preparedStream()
     stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
     stream.pointee.avail_in = UInt32(truncatingIfNeeded: input.count + Seal.size)
     stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_out = UInt32(truncatingIfNeeded: output.count)
-    let result = seal.behind(input) { CZlib.inflate(stream, Z_FINISH) }
+    let result = input.followed(by: seal.bytes) { CZlib.inflate(stream, Z_FINISH) }
     let bytes = UnsafeRawBufferPointer(start: output.baseAddress, count: output.count - Int(stream.pointee.avail_out))
     let unread = Int(stream.pointee.avail_in) - Seal.size
     mustReset = true

@@ -16,23 +16,12 @@ struct Seal {
   private static let blockSize = 12
 
   // The tail, the block's header, and the first half of its length and of that inverted; the other half, and the content.
-  private let bytes: (UInt64, UInt64)
+  let bytes: (UInt64, UInt64)
 
   /// Makes a seal of random content.
   init() {
     let random = UInt64.random(in: 0 ... .max)
     bytes = (UInt64(littleEndian: 0xF800_0701_FFFF_0000), UInt64(littleEndian: random << 8 | 0xFF))
-  }
-
-  /// Calls `body` with the seal behind `input`, where `size` bytes can be written to; they are put back.
-  @inline(__always)
-  func behind<Result>(_ input: UnsafeRawBufferPointer, _ body: () -> Result) -> Result {
-    guard let start = input.baseAddress else { return body() }
-    let end = UnsafeMutableRawPointer(mutating: start + input.count)
-    let replaced = end.loadUnaligned(as: (UInt64, UInt64).self)
-    end.storeBytes(of: bytes, as: (UInt64, UInt64).self)
-    defer { end.storeBytes(of: replaced, as: (UInt64, UInt64).self) }
-    return body()
   }
 
   /// Whether `output`, which a stream that has ended came to, ends with the content of the seal's block, and has that from the
@@ -51,5 +40,22 @@ struct Seal {
   private func isAtEnd(ofShort output: UnsafeRawBufferPointer) -> Bool {
     let last = output.reduce(0) { last, byte in last >> 8 | UInt64(byte) << 56 }
     return output.count >= Self.contentSize && (last ^ bytes.1.littleEndian) >> 8 == 0
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Calls `body` while `bytes` stand behind these, where as many can be written to; they are put back.
+  ///
+  /// zlib takes both in one call so. Asked a second time for four bytes, it takes as long as for a short message.
+  @inline(__always)
+  func followed<Bytes: BitwiseCopyable, Result, Failure>(
+    by bytes: Bytes, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard let baseAddress else { return try body() }
+    let end = UnsafeMutableRawPointer(mutating: baseAddress + count)
+    let replaced = end.loadUnaligned(as: Bytes.self)
+    end.storeBytes(of: bytes, as: Bytes.self)
+    defer { end.storeBytes(of: replaced, as: Bytes.self) }
+    return try body()
   }
 }

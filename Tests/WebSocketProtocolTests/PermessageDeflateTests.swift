@@ -299,13 +299,41 @@ import Testing
     }
   }
 
+  @Test func `a message whose last code would be completed by what stands behind the tail is refused`() {
+    // RFC 1951 §3.2.7: literals 0 to 18 of 3 bits (seven), 4, 5 and so on to 15, and the end of the block, which is all ones.
+    // The tail is five times literal 0 and once literal 3 then, and all but one bit of that end.
+    let lengths = [Int](repeating: 3, count: 7) + Array(4...15) + [Int](repeating: 0, count: 237) + [15]
+    var bits: [Int] = []
+    func add(_ value: Int, _ count: Int) { bits += (0..<count).map { value >> $0 & 1 } }
+    func addCode(_ value: Int, _ count: Int) { bits += (0..<count).reversed().map { value >> $0 & 1 } }
+    add(0b100, 3)
+    add(257 - 257, 5)
+    add(1 - 1, 5)
+    add(19 - 4, 4)
+    for symbol in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15] {
+      add(symbol > 15 || symbol == 1 || symbol == 2 ? 0 : symbol < 4 ? 3 : 4, 3)
+    }
+    for length in lengths + [0] { length < 4 ? addCode(length / 3, 3) : addCode(length, 4) }
+    while bits.count % 8 != 0 { addCode(0b001, 3) }
+    let payload = stride(from: 0, to: bits.count, by: 8).map { start in
+      (0..<8).reduce(UInt8(0)) { $0 | UInt8(bits[start + $1]) << $1 }
+    }
+    let agreement = Agreement(serverNoContextTakeover: true)
+    for room in [0, 4096] {
+      let wire = frame(0xC2, payload) + frame(0x89, noise(14))
+      let whole = MessageReceiver.record(wire, deflate: agreement, room: room).lines
+      #expect(whole == MessageReceiver.record(wire, deflate: agreement, piece: 1).lines)
+      #expect(whole.first?.contains("it ends inside a block") == true, "\(whole)")
+    }
+  }
+
   @Test func `a seal is known by what comes out of it, and by nothing else`() {
     let seal = Seal()
     for count in 0...20 {
       var wire = noise(count) + [UInt8](repeating: 7, count: Seal.size)
       let before = wire
       let whole = wire.withUnsafeMutableBytes { wire in
-        seal.behind(UnsafeRawBufferPointer(rebasing: wire.prefix(count))) { Array(wire.suffix(Seal.size)) }
+        UnsafeRawBufferPointer(rebasing: wire.prefix(count)).followed(by: seal.bytes) { Array(wire.suffix(Seal.size)) }
       }
       #expect(wire == before)
       let content = whole.suffix(Seal.contentSize)
