@@ -46,6 +46,10 @@ static int listen_on(uint16_t port) {
   socklen_t size = sizeof address;
   if (fd < 0) fail("socket");
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) fail("setsockopt");
+  // Linux's own default, whatever this machine prefers. One that paces (BBR) sends from a timer, and on whichever core the last
+  // acknowledgement came from: the client's, which would pay for it.
+  static const char congestion[] = "cubic";
+  if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, sizeof congestion - 1) < 0) perror("TCP_CONGESTION");
   if (bind(fd, (struct sockaddr *)&address, size) < 0) fail("bind");
   if (listen(fd, 4096) < 0) fail("listen");
   if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) fail("getsockname");
