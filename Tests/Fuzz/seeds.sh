@@ -16,9 +16,9 @@ cases=$root/Tests/WebSocketProtocolTests
 swiftc -swift-version 6 -package-name sidecar -Onone -module-name Seeds -o "$out/write" \
   -Xcc "-fmodule-map-file=$root/Sources/CZlib/module.modulemap" \
   -Xcc "-fmodule-map-file=$root/Sources/COpenSSL/module.modulemap" \
-  -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
+  -I "$root/Sources/CSystem/include" -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
   "$here/Seeds/main.swift" "$cases/ConformanceCases.swift" "$cases/CompressionCases.swift" "$cases/Recorder.swift" \
-  -L "$root/.build-fuzz/release" -lWebSocketProtocol -lssl -lcrypto -lz -sanitize-coverage=edge
+  -L "$root/.build-fuzz/release" -lWebSocketProtocol "$root/.build-fuzz/release/CSystem.o" -lssl -lcrypto -lz -sanitize-coverage=edge
 "$out/write" "$out/all"
 
 for directory in "$out"/all/*; do
