@@ -2,6 +2,7 @@
 #include "CSystem.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -154,6 +155,44 @@ void csystem_alarm_wake(struct csystem_alarm *alarm) {
   alarm->is_woken = 1;
   pthread_cond_signal(&alarm->changed);
   pthread_mutex_unlock(&alarm->lock);
+}
+
+struct csystem_semaphore {
+  sem_t count;
+};
+
+struct csystem_semaphore *csystem_semaphore_create(void) {
+  struct csystem_semaphore *semaphore = malloc(sizeof *semaphore);
+  if (semaphore == NULL || sem_init(&semaphore->count, 0, 0) != 0) abort();
+  return semaphore;
+}
+
+void csystem_semaphore_destroy(struct csystem_semaphore *semaphore) {
+  sem_destroy(&semaphore->count);
+  free(semaphore);
+}
+
+void csystem_semaphore_signal(struct csystem_semaphore *semaphore) { sem_post(&semaphore->count); }
+
+static int semaphore_wait_until(struct csystem_semaphore *semaphore, int64_t nanoseconds) {
+#if !IS_SANITIZED && __GLIBC_PREREQ(2, 30)
+  struct timespec until = from_now(CLOCK_MONOTONIC, nanoseconds);
+  int error;
+  while ((error = sem_clockwait(&semaphore->count, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR) continue;
+  return error;
+#else
+  // The only bounded wait that the sanitizers know. Its clock can be set.
+  struct timespec until = from_now(CLOCK_REALTIME, nanoseconds);
+  int error;
+  while ((error = sem_timedwait(&semaphore->count, &until)) != 0 && errno == EINTR) continue;
+  return error;
+#endif
+}
+
+int csystem_semaphore_wait(struct csystem_semaphore *semaphore, int64_t nanoseconds) {
+  if (nanoseconds >= 0) return semaphore_wait_until(semaphore, nanoseconds) == 0;
+  while (sem_wait(&semaphore->count) != 0) continue;
+  return 1;
 }
 
 static inline __attribute__((always_inline)) size_t ascii_blocks(const char *bytes, size_t count) {

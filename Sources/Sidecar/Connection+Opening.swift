@@ -47,6 +47,7 @@ extension Connection {
       failOpening(.connectFailed(error))
     case .success(let socket):
       self.socket = socket
+      places.outbox.prepare(socket)
       do throws(SystemError) {
         registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
       } catch {

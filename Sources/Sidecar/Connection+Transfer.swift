@@ -160,7 +160,9 @@ extension Connection: ReadinessHandler {
     for pong in control.pongs { places.pings.receive(pong) }
     if let ping = control.ping {
       places.outbox.sendPong(ping)
-      flush()
+      // Before a Close frame of ours the Pong is written with it. Alone, it might fail, and the end that came with the Ping would
+      // be taken for a lost connection.
+      if control.close == nil, control.violation == nil { flush() }
     }
     if let (code, reason) = control.close {
       noteCloseFromElsewhere()

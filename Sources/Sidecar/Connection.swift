@@ -167,6 +167,8 @@ actor Connection {
     socket?.close()
     socket = nil
     unsent.removeAll(keepingCapacityUpTo: 0)
+    // A message may have been on its way.
+    receiver = MessageReceiver(role: .client, limits: configuration.limits)
     configuration.onLog?(.connectionEnded(status))
     // Announced last: by now the descriptor is given back and every waiting call has been released.
     places.ended.complete(status)

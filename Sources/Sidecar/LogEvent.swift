@@ -30,7 +30,8 @@ extension Duration {
       case 1e6...: (nanoseconds / 1e6, "ms")
       default: (nanoseconds / 1e3, "µs")
       }
-    let hundredths = Int((value * 100).rounded())
+    // Ages have no hundredths that a Double knows of, and more than an Int holds.
+    let hundredths = Int(min(value * 100, 0x1p62).rounded())
     let fraction = hundredths % 100
     return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) \(unit)"
   }

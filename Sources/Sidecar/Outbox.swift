@@ -105,7 +105,7 @@ final class Outbox: Sendable {
     // Looked at first: compressing changes the window that the next message is compressed with.
     if let refused = state.withLock({ refusal(&$0, orWait: waiter) }) { return refused }
     return compressor.withLock { compressor in
-      compressor.buffer.removeAll(keepingCapacityUpTo: Outbox.keptCapacity)
+      defer { compressor.buffer.removeAll(keepingCapacityUpTo: Outbox.keptCapacity) }
       compressor.deflater?.compress(payload, into: &compressor.buffer)
       return queue(kind, compressor.buffer.bytes, isCompressed: true, orWait: nil)
     }
@@ -174,6 +174,8 @@ final class Outbox: Sendable {
   private func write(_ mine: inout ByteBuffer, to socket: TCPSocket) {
     // A failure leaves the bytes where they are; the sidecar meets it again, and knows what to do.
     if case .bytes(let count) = socket.write(mine.bytes) { mine.consume(count) }
+    if mine.isEmpty { mine.removeAll(keepingCapacityUpTo: Outbox.keptCapacity) }
+    var waiters: [Completion<Void>] = []
     let requestFlush: (@Sendable () -> Void)? = state.withLock { state in
       if case .ended = state.phase {
         // The sidecar has left the socket open for us.
@@ -181,6 +183,7 @@ final class Outbox: Sendable {
         return state.requestFlush
       }
       state.unwritten = state.queue.count + mine.count
+      waiters = takeWaitersIfThereIsRoom(&state)
       if mine.isEmpty, state.queue.isEmpty, state.pong == nil {
         state.turn = .nobody
         swap(&mine, &state.queue)
@@ -191,6 +194,7 @@ final class Outbox: Sendable {
       return state.requestFlush
     }
     if let requestFlush { requestFlush() } else { expectation.hasAsked() }
+    for waiter in waiters { waiter.complete(()) }
   }
 
   /// Takes a waiter back; false if it has been, or is just being, completed.
@@ -280,7 +284,16 @@ final class Outbox: Sendable {
     return state.waiters
   }
 
+  private func takeWaitersIfThereIsRoom(_ state: inout State) -> [Completion<Void>] {
+    state.unwritten <= highWatermark / 2 && !state.waiters.isEmpty ? Outbox.takeWaiters(&state) : []
+  }
+
   // MARK: From the sidecar thread
+
+  /// Takes note of the socket, which ``abortSocket()`` has to find, before anything may be sent.
+  func prepare(_ socket: TCPSocket) {
+    state.withLock { $0.socket = socket }
+  }
 
   /// Lets sends through. `requestFlush` makes the sidecar thread call ``takeTurn(_:)`` soon; it is called from any
   /// thread.
@@ -366,8 +379,7 @@ final class Outbox: Sendable {
   func wrote(_ count: Int) {
     let waiters: [Completion<Void>] = state.withLock { state in
       state.unwritten -= min(count, state.unwritten)
-      guard state.unwritten <= highWatermark / 2, !state.waiters.isEmpty else { return [] }
-      return Outbox.takeWaiters(&state)
+      return takeWaitersIfThereIsRoom(&state)
     }
     for waiter in waiters { waiter.complete(()) }
   }

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import SidecarExecutor
 
 /// What a receiver that had to wait is given. Its own thread makes a ``Reception`` of it.
@@ -36,13 +35,13 @@ enum WaitingReceiver: Sendable {
 
 /// A place in which one thread at a time blocks, to be used again and again.
 final class WaitingThread: @unchecked Sendable {
-  private let semaphore = DispatchSemaphore(value: 0)
+  private let semaphore = Semaphore()
   // Safe to share: written before the semaphore is signalled, read after it was waited for.
   private var handover = Handover.timedOut
 
   /// Blocks until the thread is given something, or the deadline has passed (then: false).
   func wait(until deadline: Deadline) -> Bool {
-    semaphore.wait(timeout: deadline.dispatchTime) == .success
+    semaphore.wait(until: deadline)
   }
 
   /// What the thread was given, after ``wait(until:)`` has returned true.

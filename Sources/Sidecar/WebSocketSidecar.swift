@@ -352,7 +352,8 @@ public actor WebSocketSidecar {
   ///
   /// Returns within `bound` and at most 100 ms more, whatever the peer, the network and the application's code do; not
   /// ended early by cancellation. Can be called again, and from several tasks: the first call counts, and all get the
-  /// same report. Called from a task that runs on the sidecar, it does not wait for that task.
+  /// same report. Called from a task that runs on the sidecar, or from one that such a task has made otherwise than detached, it
+  /// does not wait for the former, which may be waiting for it.
   @discardableResult
   public nonisolated func shutdown(
     within bound: Duration = .seconds(5), keepingUnread: Bool = false

@@ -1,5 +1,3 @@
-public import Dispatch
-
 /// How a wait ended.
 @usableFromInline
 package enum WaitResult<Value: Sendable>: Sendable {
@@ -19,7 +17,7 @@ package final class Completion<Value: Sendable>: Sendable {
   @usableFromInline
   enum Waiter {
     case task(WaitingTask<WaitResult<Value>>)
-    case thread(DispatchSemaphore)
+    case thread(Semaphore)
     case closure(@Sendable (Value) -> Void)
   }
 
@@ -95,7 +93,7 @@ package final class Completion<Value: Sendable>: Sendable {
   /// Must not be called on a sidecar thread, nor in a task.
   @inlinable
   package func wait(until deadline: Deadline) -> Value? {
-    let semaphore = DispatchSemaphore(value: 0)
+    let semaphore = Semaphore()
     var id: UInt64 = 0
     let value: Value? = state.withLock { state in
       if let value = state.value { return value }
@@ -104,7 +102,7 @@ package final class Completion<Value: Sendable>: Sendable {
       return nil
     }
     if let value { return value }
-    _ = semaphore.wait(timeout: deadline.dispatchTime)
+    _ = semaphore.wait(until: deadline)
     return state.withLock { state in
       _ = state.removeWaiter(id)
       return state.value

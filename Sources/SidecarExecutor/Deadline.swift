@@ -1,5 +1,3 @@
-public import Dispatch
-
 /// A point in time by which a wait has to end, or none.
 ///
 /// Deadlines are absolute, so that several waits in a row can share one: each step gets what is left, and the sum stays
@@ -37,14 +35,6 @@ package struct Deadline: Sendable, Hashable {
     guard let mine = instant else { return other }
     guard let theirs = other.instant else { return self }
     return Deadline(min(mine, theirs))
-  }
-
-  /// The same point on Dispatch's clock, which semaphores and timers wait by.
-  @usableFromInline package var dispatchTime: DispatchTime {
-    guard let remaining else { return .distantFuture }
-    // Two bits of Dispatch's time say which clock it is: what needs them (146 years) never comes.
-    let nanoseconds = UInt64(clamping: remaining.wholeNanoseconds) + DispatchTime.now().uptimeNanoseconds
-    return nanoseconds < 1 << 62 ? DispatchTime(uptimeNanoseconds: nanoseconds) : .distantFuture
   }
 }
 

@@ -163,7 +163,9 @@ import WebSocketProtocol
         try await client.ping(timeout: time)
         try await onThread { _ = try BlockingWebSocket(client).ping(timeout: time) }
         if isClosed { #expect(try await client.close(timeout: time).wasClean) }
-        #expect(await client.shutdown(within: time).isClean)
+        let report = await client.shutdown(within: time)
+        #expect(report.isClean, "\(report)")
+        #expect(!report.description.isEmpty)
       }
     }
     await server.stop()
@@ -224,6 +226,40 @@ import WebSocketProtocol
     try await sending.value
     let hasTaken = outbox.takeTurn(&buffer)
     #expect(hasTaken)
+    #expect(outbox.end(.closed(nil)))
+    outbox.closeSocket()
+    Glibc.close(other)
+  }
+
+  @Test func `a sender that waits for room goes on when another one has written it all`() async throws {
+    let thread = try SidecarThread()
+    let outbox = Outbox(highWatermark: 1, thread: thread, expectation: Expectation())
+    var pair: [Int32] = [0, 0]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    outbox.open(TCPSocket(owning: pair[0])) {}
+    // The socket blocks, and nobody reads it: the first sender is held in its system call, and meanwhile there is no room.
+    let count = 8 << 20
+    let sending = Task {
+      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
+    }
+    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
+    let room = Completion<Void>()
+    guard case .full = outbox.send("x", orWait: room) else { return somethingElseCame() }
+    #expect(room.current == nil)
+    let other = pair[1]
+    try await onThread {
+      var bytes = [UInt8](repeating: 0, count: 1 << 20)
+      var received = 0
+      while received < count {
+        let more = read(other, &bytes, bytes.count)
+        guard more > 0 else { return }
+        received += more
+      }
+    }
+    try await sending.value
+    // The sidecar has had no turn.
+    #expect(room.current != nil)
+    outbox.refuse(.closed(nil))
     #expect(outbox.end(.closed(nil)))
     outbox.closeSocket()
     Glibc.close(other)
@@ -323,7 +359,48 @@ import WebSocketProtocol
     await server.stop()
   }
 
+  @Test func `a Close that came with a Ping is heard, although answering the Ping fails`() async throws {
+    let server = try TestServer(behavior: .script([.open, .continue(as: .silent)]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let isHeld = Completion<Void>()
+    client.connection.post { connection in
+      // Held until the peer is gone, so that what it sent is read together.
+      isHeld.complete(())
+      var state = pollfd(fd: connection.socket?.descriptor ?? -1, events: 0, revents: 0)
+      _ = poll(&state, 1, 60_000)
+    }
+    await isHeld.uncancellableValue()
+    try await server.connection().perform([
+      .together([.ping([1]), .sendClose(.internalError, reason: "out of luck")]), .reset,
+    ])
+    await #expect { try await client.receive() } throws: { error in
+      guard case .closed(let status?) = error as? WebSocketError else { return false }
+      return status.code == .internalError && status.reason == "out of luck" && status.initiator == .peer
+    }
+    await client.shutdown()
+    await server.stop()
+  }
+
   // MARK: The way to an open connection
+
+  @Test func `a server that has not answered yet is told too when a thread is left behind`() async throws {
+    let server = try TestServer(behavior: .script([.receiveRequest, .waitForEndOfStream]))
+    let client = try WebSocketSidecar(server.url)
+    let connection = try await server.connection()
+    _ = try await connection.request()
+    let (gate, isHeld) = (DispatchSemaphore(value: 0), Completion<Void>())
+    client.thread.post {
+      isHeld.complete(())
+      _ = gate.wait(timeout: .now() + 60)
+    }
+    await isHeld.uncancellableValue()
+    let report = await client.shutdown(within: .milliseconds(50))
+    #expect(!report.isClean)
+    // While the thread is still held.
+    #expect(try await connection.scriptEnded() == .finished)
+    gate.signal()
+    await server.stop()
+  }
 
   @Test func `each step of connecting has its time`() async throws {
     let gate = DispatchSemaphore(value: 0)

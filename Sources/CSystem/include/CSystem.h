@@ -65,6 +65,19 @@ void csystem_alarm_sleep(struct csystem_alarm *_Nonnull alarm, int64_t nanosecon
 
 void csystem_alarm_wake(struct csystem_alarm *_Nonnull alarm);
 
+/// A counting semaphore whose waits go by CLOCK_MONOTONIC; Dispatch's go by a clock that can be set.
+struct csystem_semaphore;
+
+struct csystem_semaphore *_Nonnull csystem_semaphore_create(void);
+
+/// Not while anybody waits.
+void csystem_semaphore_destroy(struct csystem_semaphore *_Nonnull semaphore);
+
+void csystem_semaphore_signal(struct csystem_semaphore *_Nonnull semaphore);
+
+/// Waits for a signal, for `nanoseconds` at most, or for ever if negative. Returns 0 if the time was over.
+int csystem_semaphore_wait(struct csystem_semaphore *_Nonnull semaphore, int64_t nanoseconds);
+
 /// Asks for `count` bytes to be brought into the cache, without waiting for them. Any address will do.
 static inline void csystem_prefetch(const void *_Nullable memory, size_t count) {
   static const size_t cache_line = 64;
