@@ -4,7 +4,7 @@
 #
 # Each kind of build has a scratch folder of its own (.build, .build-release, .build-static, .build-tsan, .build-asan,
 # .build-coverage): they differ in their flags, and would otherwise throw each other's work away. FILTER=name runs only
-# tests whose name matches.
+# tests whose name matches, for the targets that run all of them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

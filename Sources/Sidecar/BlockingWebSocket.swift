@@ -6,7 +6,7 @@ public import WebSocketProtocol
 /// ```swift
 /// let socket = try BlockingWebSocket("ws://localhost:9000/feed")
 /// try socket.send("hello")
-/// while let message = try socket.receive(timeout: .seconds(1)) { print(message) }
+/// while let message = try socket.receive() { print(message) }
 /// print(socket.shutdown(within: .seconds(5)))
 /// ```
 ///
@@ -14,8 +14,8 @@ public import WebSocketProtocol
 /// suspend its task. Nothing here needs the concurrency pool, so it works also where that is full.
 ///
 /// Can be used from several threads at once; a call that is blocked is released by ``shutdown(within:keepingUnread:)``
-/// on another thread. Not for asynchronous code, which the compiler enforces where it can; on a sidecar's own thread every
-/// call throws ``WebSocketError/blockedSidecarThread`` instead of deadlocking.
+/// on another thread. Not for asynchronous code, which the compiler enforces where it can; on a sidecar's own thread a
+/// call that would block throws ``WebSocketError/blockedSidecarThread`` instead of deadlocking.
 public final class BlockingWebSocket: Sendable {
   /// The sidecar underneath, for code that has both worlds.
   public let sidecar: WebSocketSidecar
@@ -155,8 +155,8 @@ public final class BlockingWebSocket: Sendable {
 
   /// Runs `body` on the sidecar's thread and returns its result; see ``WebSocketSidecar/run(_:)``.
   ///
-  /// Throws what `body` throws, and ``WebSocketError/timedOut(_:)`` after `timeout`: then `body` is cancelled, but may
-  /// still be running.
+  /// Throws what `body` throws, ``WebSocketError/closed(_:)`` when the sidecar is closing or closed, and
+  /// ``WebSocketError/timedOut(_:)`` after `timeout` (default: nil, no bound): then `body` is cancelled, but may still be running.
   @available(*, noasync, message: "use WebSocketSidecar.run(_:)")
   public func run<Result: Sendable>(
     timeout: Duration? = nil, _ body: @escaping @Sendable (isolated WebSocketSidecar) async throws -> Result
@@ -170,7 +170,7 @@ public final class BlockingWebSocket: Sendable {
     return try result.get()
   }
 
-  /// Ends the sidecar within `bound`; see ``WebSocketSidecar/shutdown(within:keepingUnread:)``.
+  /// Ends the sidecar within `bound` (default: 5 s); see ``WebSocketSidecar/shutdown(within:keepingUnread:)``.
   ///
   /// On a sidecar's own thread it only requests the shutdown, and returns a report whose steps are under way.
   @available(*, noasync, message: "use WebSocketSidecar.shutdown(within:keepingUnread:)")

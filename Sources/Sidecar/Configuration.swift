@@ -15,8 +15,9 @@ public struct WebSocketConfiguration: Sendable {
 
   /// Header fields that are sent with the upgrade request, in this order. Default: none.
   ///
-  /// Names must be tokens, values must not contain CR, LF or NUL, and the fields of the handshake itself (`Host`,
-  /// `Upgrade`, `Connection`, `Sec-WebSocket-…`) can't be given; otherwise connecting throws
+  /// Names must be tokens, values must have no control character but the tab, and what belongs to the handshake itself can't be
+  /// given: `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Key`, `-Version`, `-Protocol`, `-Extensions` and `-Accept`, and
+  /// `Content-Length` and `Transfer-Encoding`, which would announce a body. Otherwise connecting throws
   /// ``WebSocketError/invalidConfiguration(reason:)``.
   public var headers: [(name: String, value: String)] = []
 
@@ -43,18 +44,23 @@ public struct WebSocketConfiguration: Sendable {
   /// How long the server may take to answer the upgrade request. Default: 10 s.
   public var handshakeTimeout: Duration = .seconds(10)
 
-  /// How long the closing handshake may take when it was not asked for by a call with a bound of its own: when the
-  /// peer closes, or breaks the protocol. Default: 5 s. Past it, the connection is dropped.
+  /// How long the closing handshake may take when the call that asks for it says nothing else
+  /// (``WebSocketSidecar/close(code:reason:timeout:)``). Default: 5 s. Past it, the connection is dropped.
+  ///
+  /// When the last Close frame has been sent or received, also where the peer began or broke the protocol, the end of the
+  /// stream is waited for: this long, and 1 s at most.
   public var closeTimeout: Duration = .seconds(5)
 
   // MARK: Limits (RFC 6455 §10.4)
 
   /// The largest message that is accepted, in bytes. Default: 16 MiB.
   ///
-  /// A larger one ends the connection with 1009 as soon as it shows.
+  /// Counted after decompression. A larger one ends the connection with 1009 as soon as it shows. More than 4 GiB − 1 is
+  /// taken for that.
   public var maximumMessageSize: Int = ProtocolLimits.defaultMaximumMessageSize
 
-  /// The largest frame that is accepted, in bytes. Default: nil, as large as a message.
+  /// The largest frame that is accepted, in bytes of payload on the wire. Default: nil, as large as a message. A larger one
+  /// ends the connection with 1009.
   public var maximumFrameSize: Int?
 
   /// The most fragments that a message may come in; empty ones count. Default: 16,384. More end the connection
@@ -65,24 +71,27 @@ public struct WebSocketConfiguration: Sendable {
 
   /// How many bytes of messages may wait to be received before the socket is no longer read. Default: 1 MiB.
   ///
-  /// Every message is charged 48 bytes beside its own. TCP then pushes back on the peer; nothing is dropped. At most
-  /// twice this, and what one read of 64 KiB brings, is held.
+  /// Every message is charged 48 bytes beside its own. TCP then pushes back on the peer; nothing is dropped.
+  ///
+  /// More than this may be held: it is looked at behind each turn of reading, which brings up to 768 KiB and one message; and what
+  /// a receiver has begun to take, as much again, is not counted any more.
   public var inboundCapacity: Int = 1 << 20
 
   /// How many bytes of frames may wait to be written before senders have to. Default: 1 MiB.
   ///
-  /// Senders go on when half of it is written. A message is taken whole as long as the queue is below this mark.
+  /// Senders go on when no more than half of this is left. A message is taken whole as long as the queue is below this mark.
   public var outboundCapacity: Int = 1 << 20
 
   // MARK: The rest
 
-  /// The name of the sidecar's thread, cut to 15 bytes. Default: `sidecar`.
+  /// The name of the sidecar's own thread, of which the system shows 15 bytes. Default: `sidecar`. A shared thread has its own.
   public var threadName: String = "sidecar"
 
-  /// Is told what happens to the sidecar, one event at a time. Default: nil.
+  /// Is told what happens to the sidecar. Default: nil.
   ///
-  /// Called on whatever thread the event happens; it must return soon, and must not call the sidecar. The last event is
-  /// told before `shutdown` returns, unless the log takes more than 20 ms for it.
+  /// Called on whatever thread the event happens, and by two at once if it takes its time: it must return soon, and must not
+  /// call the sidecar. The last event is told before `shutdown` returns, unless the log takes more than 20 ms for it, or a thread was
+  /// abandoned, which tells of its connection's end when it is free.
   public var onLog: (@Sendable (LogEvent) -> Void)?
 
   /// Resolves host names; replaced by tests that need a slow or lying resolver.
@@ -105,7 +114,10 @@ public struct WebSocketConfiguration: Sendable {
         headers: HeaderFields(headers.map { HeaderFields.Field($0.name, $0.value) }), subprotocols: subprotocols,
         deflate: compression?.offer)
     } catch {
-      throw .invalidConfiguration(reason: error.description)
+      switch error {
+      case .host, .target: throw .invalidURL(url.text, reason: error.description)
+      default: throw .invalidConfiguration(reason: error.description)
+      }
     }
   }
 

@@ -8,7 +8,8 @@ internal import SidecarExecutor
 /// assert(LiveCounts.current == before)
 /// ```
 ///
-/// Everything is counted out before the `shutdown` that ends it returns.
+/// Everything is counted out before the `shutdown` that ends it returns. The threads and sockets of a `TestServer` in this process
+/// are counted with the others.
 public struct LiveCounts: Hashable, Sendable, CustomStringConvertible {
   /// Sidecars that have been made and whose shutdown is not over.
   public let sidecars: Int

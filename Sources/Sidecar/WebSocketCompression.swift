@@ -2,8 +2,9 @@ internal import WebSocketProtocol
 
 /// What to offer for the compression of messages (RFC 7692 §7.1), and what to compress.
 ///
-/// The server accepts, changes or declines the offer; without its agreement nothing is compressed. Once agreed, each
-/// direction costs memory: with the largest window 262 KiB to compress and 42 KiB to decompress, from the first
+/// The server accepts, changes or declines the offer; without its agreement nothing is compressed. One that accepts it without
+/// saying that it keeps to what ``serverNoContextTakeover`` or ``serverMaxWindowBits`` ask of it fails the handshake (§7.1). Once agreed, each
+/// direction costs memory: with the largest window 262 KiB to compress and 39 KiB to decompress, from the first
 /// compressed message on.
 public struct WebSocketCompression: Hashable, Sendable {
   /// Messages smaller than this many bytes are sent as they are. Default: 256. Below that, little is gained.

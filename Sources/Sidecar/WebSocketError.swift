@@ -1,11 +1,12 @@
+public import FoundationEssentials
 public import SidecarExecutor
 public import SidecarTransport
 public import WebSocketProtocol
 
 /// Why something asked of a sidecar could not be done.
 ///
-/// Everything this library throws is one of these, except what a closure passed to `run` throws itself. When a
-/// connection breaks, every call that waits on it fails at once, and with the same error.
+/// Everything this library throws is one of these, except what a closure of yours throws itself (`run`,
+/// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that can't be made. When a connection breaks, every call that waits on it fails at once, and with the same error.
 public indirect enum WebSocketError: Error, Hashable, Sendable {
   // What is wrong with the question.
 
@@ -49,7 +50,7 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   case closed(CloseStatus?)
   /// The time for this step was over.
   case timedOut(WaitedFor)
-  /// The task that was waiting was cancelled. The connection is as it was.
+  /// The task that was waiting was cancelled. The connection is as it was; but connecting is given up, and closing goes on.
   case cancelled
 
   /// What a call was waiting for when its time was over.
@@ -60,11 +61,11 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
     case connect = "a TCP connection"
     /// The server's answer to the upgrade request.
     case openingHandshake = "the server's answer to the opening handshake"
-    /// Room in the outbound queue.
-    case send = "room in the outbound queue"
+    /// The connection to open, if it has not, and then room in the outbound queue.
+    case send = "the connection to take a message"
     /// A message.
     case receive = "a message"
-    /// The Pong that answers a Ping.
+    /// The connection to open, if it has not, and then the Pong that answers a Ping.
     case pong = "a Pong"
     /// The peer's part of the closing handshake.
     case closingHandshake = "the closing handshake"
@@ -99,6 +100,11 @@ extension WebSocketError: CustomStringConvertible {
   }
 }
 
+extension WebSocketError: LocalizedError {
+  /// The ``description``: what code prints that knows no more of an error than its `localizedDescription`.
+  public var errorDescription: String? { description }
+}
+
 /// A server's answer that is not 101: what it said instead of opening a WebSocket connection.
 public struct HandshakeRefusal: Hashable, Sendable, CustomStringConvertible {
   /// The HTTP status code, such as 401.
@@ -107,7 +113,7 @@ public struct HandshakeRefusal: Hashable, Sendable, CustomStringConvertible {
   public let reason: String
   /// The header fields, in the order in which they came.
   public let headers: [HeaderField]
-  /// The beginning of the body, at most 1 KiB.
+  /// The beginning of the body: as much of it as came together with the head, at most 1 KiB.
   public let body: [UInt8]
 
   /// One header field.

@@ -4,7 +4,7 @@ public import WebSocketProtocol
 /// Takes a message on the sidecar's thread, where it lies in the read buffer.
 ///
 /// `bytes` is valid only during the call, which the compiler checks; text is valid UTF-8. The fastest way to receive:
-/// nothing is copied, allocated or handed over. Until it returns, the sidecar can't read or write, nor can any other on
+/// nothing is copied, allocated or handed over, if the message lies whole and uncompressed in a read. Until it returns, the sidecar can't read or write, nor can any other on
 /// the same thread: keep it short, and never block in it. Answer with ``WebSocketSidecar/trySend(_:_:)``. It is not called
 /// any more once a shutdown has been requested.
 public typealias MessageHandler =
@@ -26,8 +26,9 @@ public typealias MessageHandler =
 /// Always end a sidecar with ``shutdown(within:keepingUnread:)``, or use ``withWebSocketSidecar(_:configuration:shutdownWithin:_:)``,
 /// which does. Dropping the last reference also closes the socket and ends the thread, but without waiting for the peer.
 ///
-/// Everything can be called from any task and any thread, at any time. Every call ends: what is asked of a sidecar that
-/// is closing or closed fails with ``WebSocketError/closed(_:)``.
+/// Everything can be called from any task and any thread, at any time. Every call ends. On a sidecar that is closing or closed,
+/// work fails with ``WebSocketError/closed(_:)``, or with what ended the connection; receiving ends, and closing and shutting down
+/// return how it ended.
 public actor WebSocketSidecar {
   /// The thread that runs the sidecar. Actors of your own can be pinned to it too.
   public nonisolated let thread: SidecarThread
@@ -51,7 +52,7 @@ public actor WebSocketSidecar {
   /// ``connect(to:configuration:on:handler:)``. Sends wait until the connection is open.
   ///
   /// Where the sidecar has a thread of its own and the host is an address, the first system calls of connecting are made here,
-  /// while there is no thread yet; none of them waits. With `thread`, the sidecar shares that thread with whatever else runs on
+  /// while there is no thread yet; none of them waits. With `sharedThread`, the sidecar shares that thread with whatever else runs on
   /// it, and the thread goes on when the sidecar ends. With `handler`, messages are handed to it on the thread, and there is nothing to receive elsewhere.
   ///
   /// Throws ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
@@ -105,7 +106,8 @@ public actor WebSocketSidecar {
   ///
   /// Tries every address of the host (RFC 8305) and performs the opening handshake (RFC 6455 §4.1), each step within its
   /// time in the configuration. If that fails, or the task is cancelled, everything is cleaned up before the error is
-  /// thrown.
+  /// thrown, for which there is 1 s; only a look-up that hangs may go on. For `sharedThread` and `handler` see
+  /// ``init(_:configuration:on:handler:)``.
   ///
   /// Throws a ``WebSocketError`` that says which step failed and why.
   public static func connect(
@@ -124,7 +126,8 @@ public actor WebSocketSidecar {
 
   /// Waits until the connection is open; returns at once if it is, or was.
   ///
-  /// Throws the error that connecting failed with, or ``WebSocketError/cancelled``.
+  /// Throws the error that connecting failed with, ``WebSocketError/closed(_:)`` if the sidecar was ended before, or
+  /// ``WebSocketError/cancelled``.
   public nonisolated func connected() async throws(WebSocketError) {
     _ = try await opening(until: .never)
   }
@@ -308,7 +311,8 @@ public actor WebSocketSidecar {
   /// Closes the connection (RFC 6455 §7.1.2) and returns how it ended.
   ///
   /// Sends what is queued and a Close frame with `code` and `reason`, and waits for the peer's, at most for `timeout`
-  /// (default: ``WebSocketConfiguration/closeTimeout``); past it the connection is dropped, and the status says so.
+  /// (default: ``WebSocketConfiguration/closeTimeout``); past it the connection is dropped, and the status says so. A connection
+  /// that is not open yet is given up, with 1006.
   /// Messages that arrive in the meantime can still be received. The thread goes on until
   /// ``shutdown(within:keepingUnread:)``.
   ///
@@ -343,7 +347,7 @@ public actor WebSocketSidecar {
     return .after(timeout + Lifecycle.grace)
   }
 
-  /// Ends the sidecar: the connection, the tasks that run on it, and its thread, all within `bound`.
+  /// Ends the sidecar: the connection, the tasks that run on it, and its thread, all within `bound` (default: 5 s).
   ///
   /// From this call on new work is refused and receivers are released; unread messages are dropped, unless
   /// `keepingUnread` says that they will still be received. Then, in this order: queued bytes are written and the Close
@@ -375,7 +379,7 @@ public actor WebSocketSidecar {
 /// }
 /// ```
 ///
-/// Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:on:handler:)``, and what `body` throws.
+/// The shutdown has `bound` (default: 5 s). Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:on:handler:)``, and what `body` throws.
 public func withWebSocketSidecar<Result>(
   _ url: String, configuration: WebSocketConfiguration = .init(), shutdownWithin bound: Duration = .seconds(5),
   _ body: (WebSocketSidecar) async throws -> Result

@@ -2,6 +2,8 @@ internal import FoundationEssentials
 
 /// A `ws` URL, taken apart (RFC 6455 §3).
 struct WebSocketURL: Sendable, Hashable {
+  /// As it was given.
+  let text: String
   let host: String
   let port: UInt16
   /// Path and query, as they stand in the request line: never empty.
@@ -23,6 +25,7 @@ struct WebSocketURL: Sendable, Hashable {
     guard components.fragment == nil else {
       throw invalid("it has a fragment, which RFC 6455 §3 forbids; write # as %23")
     }
+    self.text = text
     // The brackets belong to the URL's syntax, not to the address.
     self.host = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
     guard let port = UInt16(exactly: components.port ?? 80), port != 0 else {

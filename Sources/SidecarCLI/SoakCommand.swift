@@ -20,7 +20,7 @@ enum SoakCommand {
     "memory-tolerance", nil, "MIB", "How much resident memory may grow after the warm-up.\nDefault: 64.")
 
   static let syntax = CommandSyntax(
-    name: "soak", operands: "", summary: "Create, use and end sidecars, until something leaks.",
+    name: "soak", operands: "", summary: "Create, use and end sidecars, and look whether something leaks.",
     details: """
       Each cycle makes a sidecar, uses it and ends it, against a server in this
       process. At random: the API, what the server does wrong (if anything), the

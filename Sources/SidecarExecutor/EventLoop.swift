@@ -11,7 +11,7 @@ package protocol ReadinessHandler: AnyObject {
 /// is reported again if there is more), then the timers that are due, then the jobs that had arrived, and no more. What
 /// arrives during a turn waits for the next one.
 ///
-/// Bound to its thread: every member but ``init(jobs:)`` must be used there, which debug builds check.
+/// Bound to its thread: every member but ``init(jobs:wake:)`` must be used there, which debug builds check.
 package final class EventLoop {
   /// Names one registered descriptor; a stale one is recognised and ignored.
   package struct Registration: Hashable, Sendable {

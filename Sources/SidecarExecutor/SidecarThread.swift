@@ -19,7 +19,7 @@ internal import Glibc
 /// The thread runs until it is told to stop or the last reference to it is dropped. It blocks all signals that another
 /// thread can handle. All members can be used from any thread.
 public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
-  /// The name that the system shows for the thread, cut to 15 bytes.
+  /// The thread's name, of which the system shows the first 15 bytes.
   public let name: String
 
   private let jobs: JobQueue

@@ -8,7 +8,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The errno value.
   public let code: Int32
 
-  /// Describes a failed call; `code` defaults to the calling thread's errno.
+  /// Describes a failed call.
   package init(_ call: String, code: Int32) {
     self.call = call
     self.code = code

@@ -51,7 +51,8 @@ extension TestServer {
 
     /// How many bytes of messages, frames and other input are kept of each connection, to be looked at. Default: 16 MiB.
     ///
-    /// What comes later is handled and counted all the same. Each piece is charged 64 bytes beside its own.
+    /// What comes later is handled all the same, but only messages are still counted: a wait for more Pings, Pongs or frames
+    /// than are kept times out. Each piece is charged 64 bytes beside its own.
     public var recordedBytes = 16 << 20
 
     /// Whether connections that have ended can still be looked at. Default: true.

@@ -137,7 +137,7 @@ extension RawFrame {
   }
 
   /// Makes the one frame of a message that is compressed for itself (RFC 7692 §7.2.1): its first reserved bit is set, and
-  /// it can be read on every connection that has agreed on permessage-deflate.
+  /// it can be read on a connection that has agreed on permessage-deflate with the server's largest window.
   public static func compressed(_ message: WebSocketMessage) -> RawFrame {
     var deflater = Deflater(PermessageDeflate.Agreement(), role: .server)
     return compressed(message, by: &deflater)

@@ -5,7 +5,7 @@ extension TestServer.Step {
   /// Ends the server's half of the stream (FIN), and still reads.
   public static let endOfStream = TestServer.Step("endOfStream", .endStream)
 
-  /// Breaks the connection (RST). What the client has not read yet is lost. Nothing comes after it.
+  /// Breaks the connection (RST). What has not reached the client's system yet is lost. Nothing comes after it.
   public static let reset = TestServer.Step("reset", .reset)
 
   /// Closes the socket at once: an end of the stream, or a reset if the server has not read everything. Nothing comes

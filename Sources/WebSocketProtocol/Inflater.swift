@@ -182,7 +182,7 @@ struct Inflater: ~Copyable {
     stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_out = UInt32(truncatingIfNeeded: output.count)
     if isBehindFinalBlock {
-      // §7.2.3.5: behind a final block other blocks may follow, which may refer to what was before them.
+      // §7.2.3.4: behind a final block other blocks may follow, which may refer to what was before them.
       inflateResetKeep(stream)
       isBehindFinalBlock = false
     }

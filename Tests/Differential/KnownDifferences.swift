@@ -67,7 +67,7 @@ struct KnownDifference: Sendable {
       explains: { $0.rule?.isUnfinishedBlock == true }),
     KnownDifference(
       name: "data behind a final block", parsers: [.wsproto, .websockets],
-      reason: "RFC 7692 §7.2.3.5 lets a message go on behind a final block; Python's inflater ends there, for good",
+      reason: "RFC 7692 §7.2.3.4 lets a message go on behind a final block; Python's inflater ends there, for good",
       explains: { $0.sawFinalBlock }),
     KnownDifference(
       name: "a compressed message without a byte", parsers: [.wsproto, .websockets],
