@@ -47,7 +47,7 @@ extension Connection {
       failOpening(.connectFailed(error))
     case .success(let socket):
       self.socket = socket
-      places.outbox.prepare(socket)
+      places.outbox.take(socket)
       do throws(SystemError) {
         registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
       } catch {
@@ -86,7 +86,7 @@ extension Connection {
       places.outbox.compress(agreement, options)
     }
     places.inbox.onRoom { [weak self] in self?.post { $0.resumeReading() } }
-    places.outbox.open(socket) { [weak self] in self?.post { $0.flush() } }
+    places.outbox.open { [weak self] in self?.post { $0.flush() } }
     let remoteAddress = socket.remoteAddress
     places.opened.complete(
       .success(WaitingPlaces.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))

@@ -290,16 +290,15 @@ final class Outbox: Sendable {
 
   // MARK: From the sidecar thread
 
-  /// Takes note of the socket, which ``abortSocket()`` has to find, before anything may be sent.
-  func prepare(_ socket: TCPSocket) {
+  /// Takes the socket, as soon as there is one: ``abortSocket()`` has to find it, although nothing may be sent yet.
+  func take(_ socket: TCPSocket) {
     state.withLock { $0.socket = socket }
   }
 
-  /// Lets sends through. `requestFlush` makes the sidecar thread call ``takeTurn(_:)`` soon; it is called from any
+  /// Lets sends through, behind ``take(_:)``. `requestFlush` makes the sidecar thread call ``takeTurn(_:)`` soon; it is called from any
   /// thread.
-  func open(_ socket: TCPSocket, requestFlush: @escaping @Sendable () -> Void) {
+  func open(requestFlush: @escaping @Sendable () -> Void) {
     state.withLock { state in
-      state.socket = socket
       state.requestFlush = requestFlush
       switch state.phase {
       case .notOpen: state.phase = .open

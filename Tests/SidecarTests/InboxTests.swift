@@ -291,6 +291,6 @@ import WebSocketProtocol
   }
 }
 
-private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
+func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
   Issue.record("something else came", sourceLocation: sourceLocation)
 }

@@ -182,161 +182,6 @@ import WebSocketProtocol
     #expect(throws: WebSocketError.closed(nil)) { try late.current?.get() }
   }
 
-  @Test func `what was refused before the connection opened is refused when it is open`() throws {
-    let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1, thread: thread, expectation: Expectation())
-    let socket = TCPSocket(owning: dup(0))
-    outbox.refuse(.closed(nil))
-    outbox.open(socket) {}
-    guard case .failed(.closed(nil)) = outbox.send("x", orWait: nil) else { return somethingElseCame() }
-    #expect(outbox.end(.closed(nil)))
-    outbox.closeSocket()
-  }
-
-  @Test func `nobody writes beside a sender that is writing`() async throws {
-    let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1 << 30, thread: thread, expectation: Expectation())
-    var pair: [Int32] = [0, 0]
-    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-    outbox.open(TCPSocket(owning: pair[0])) {}
-    // The socket blocks, and nobody reads it: the sender is held in its system call.
-    let count = 8 << 20
-    let sending = Task {
-      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
-    }
-    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
-    guard case .admitted = outbox.send("x", orWait: nil) else { return somethingElseCame() }
-    var buffer = ByteBuffer()
-    let hasTakenItAway = outbox.takeTurn(&buffer)
-    #expect(!hasTakenItAway)
-    // Nor does whoever closes: this would be held too.
-    outbox.refuse(.closed(nil))
-    outbox.close(.normal)
-    let other = pair[1]
-    try await onThread {
-      // Ends the sender's call by taking what it writes.
-      var bytes = [UInt8](repeating: 0, count: 1 << 20)
-      var received = 0
-      while received < count {
-        let more = read(other, &bytes, bytes.count)
-        guard more > 0 else { return }
-        received += more
-      }
-    }
-    try await sending.value
-    let hasTaken = outbox.takeTurn(&buffer)
-    #expect(hasTaken)
-    #expect(outbox.end(.closed(nil)))
-    outbox.closeSocket()
-    Glibc.close(other)
-  }
-
-  @Test func `a sender that waits for room goes on when another one has written it all`() async throws {
-    let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1, thread: thread, expectation: Expectation())
-    var pair: [Int32] = [0, 0]
-    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-    outbox.open(TCPSocket(owning: pair[0])) {}
-    // The socket blocks, and nobody reads it: the first sender is held in its system call, and meanwhile there is no room.
-    let count = 8 << 20
-    let sending = Task {
-      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
-    }
-    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
-    let room = Completion<Void>()
-    guard case .full = outbox.send("x", orWait: room) else { return somethingElseCame() }
-    #expect(room.current == nil)
-    let other = pair[1]
-    try await onThread {
-      var bytes = [UInt8](repeating: 0, count: 1 << 20)
-      var received = 0
-      while received < count {
-        let more = read(other, &bytes, bytes.count)
-        guard more > 0 else { return }
-        received += more
-      }
-    }
-    try await sending.value
-    // The sidecar has had no turn.
-    #expect(room.current != nil)
-    outbox.refuse(.closed(nil))
-    #expect(outbox.end(.closed(nil)))
-    outbox.closeSocket()
-    Glibc.close(other)
-  }
-
-  // MARK: Senders that wait for room
-
-  /// A client whose peer does not read, and a sender that waits for room.
-  private func blockedSender(
-    _ server: TestServer
-  ) async throws -> (WebSocketSidecar, Task<Result<Void, WebSocketError>, Never>) {
-    var configuration = WebSocketConfiguration()
-    configuration.outboundCapacity = 1
-    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
-    let sending = Task { () -> Result<Void, WebSocketError> in
-      do throws(WebSocketError) {
-        while true { try await client.send(Array(repeating: 1, count: 1 << 20)) }
-      } catch {
-        return .failure(error)
-      }
-    }
-    #expect(
-      await eventually { () async in
-        // Not just because the thread has not come to it yet: the kernel takes no more.
-        client.places.outbox.hasWaiters
-      })
-    return (client, sending)
-  }
-
-  @Test func `a sender that waits for room fails when the shutdown is requested, and not later`() async throws {
-    let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
-    let (client, sending) = try await blockedSender(server)
-    client.coordinator.request(bound: .seconds(600), keepingUnread: false, payload: .normal)
-    let ended = Completion<Result<Void, WebSocketError>>()
-    Task { ended.complete(await sending.value) }
-    if case .value(.failure(let error)) = await ended.value(until: .after(.seconds(20))) {
-      #expect(error == .closed(nil))
-    } else {
-      Issue.record("the sender goes on waiting")
-    }
-    #expect(client.closeStatus == nil)
-    client.connection.post { $0.abort() }
-    await client.shutdown()
-    await server.stop()
-  }
-
-  @Test func `a sender that waits for room fails when the connection is lost`() async throws {
-    let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
-    let (client, sending) = try await blockedSender(server)
-    try await server.connection().perform([.reset])
-    let ended = Completion<Result<Void, WebSocketError>>()
-    Task { ended.complete(await sending.value) }
-    if case .value(.failure(.connectionLost)) = await ended.value(until: .after(.seconds(20))) {
-    } else {
-      Issue.record("the sender goes on waiting")
-    }
-    await client.shutdown()
-    await server.stop()
-  }
-
-  @Test func `a sender that waits for room goes on when there is some`() async throws {
-    let goOn = TestServer.Gate()
-    let server = try TestServer(
-      behavior: .script([.open, .stopReading, .waitFor(goOn), .resumeReading, .continue(as: .discard)]))
-    var configuration = WebSocketConfiguration()
-    configuration.outboundCapacity = 1
-    let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
-    let sending = Task {
-      for _ in 0..<64 { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .seconds(60)) }
-    }
-    #expect(await eventually { () async in client.places.outbox.hasWaiters })
-    goOn.open()
-    try await sending.value
-    await client.shutdown()
-    await server.stop()
-  }
-
   // MARK: A peer that is gone
 
   @Test func `what a peer said before it was gone is heard, although writing to it fails first`() async throws {
@@ -389,16 +234,16 @@ import WebSocketProtocol
     let connection = try await server.connection()
     _ = try await connection.request()
     let (gate, isHeld) = (DispatchSemaphore(value: 0), Completion<Void>())
+    // Held until the server has seen the end, however long it waits for that.
     client.thread.post {
       isHeld.complete(())
-      _ = gate.wait(timeout: .now() + 60)
+      gate.wait()
     }
+    defer { gate.signal() }
     await isHeld.uncancellableValue()
     let report = await client.shutdown(within: .milliseconds(50))
     #expect(!report.isClean)
-    // While the thread is still held.
     #expect(try await connection.scriptEnded() == .finished)
-    gate.signal()
     await server.stop()
   }
 
@@ -651,8 +496,4 @@ import WebSocketProtocol
       _exit(kept.count == 80 ? 0 : 4)
     }
   }
-}
-
-private func somethingElseCame(sourceLocation: SourceLocation = #_sourceLocation) {
-  Issue.record("something else came", sourceLocation: sourceLocation)
 }
