@@ -18,7 +18,7 @@ SLOW := SIDECAR_TEST_SLACK=10
 # All tests are Swift Testing's: without XCTest there is one runner, and one closing line.
 # Those that only compute are run before those that wait for one another: both share the concurrency pool's few threads,
 # and with a sanitizer the former hold them for a minute.
-COMPUTING := WebSocketProtocolTests|FuzzTests|DifferentialTests
+COMPUTING := SidecarProtocolTests|SidecarFuzzTests|SidecarDifferentialTests
 HALVES := $(if $(FILTER),'--filter=$(FILTER)','--filter=$(COMPUTING)' '--skip=$(COMPUTING)')
 ONLY := $(if $(FILTER),--filter=$(FILTER))
 TEST := swift test --disable-xctest --parallel
@@ -70,7 +70,7 @@ asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
 
 interop: setup ## Run the tests against a real server, three times over
 	swift build --build-tests
-	for round in 1 2 3; do swift test --disable-xctest --skip-build --filter InteropTests ; done
+	for round in 1 2 3; do swift test --disable-xctest --skip-build --filter SidecarInteropTests ; done
 
 fuzz-smoke: setup ## Fuzz every target for 5 seconds, in debug and then in release
 	Tests/Fuzz/run.sh all --seconds 5
@@ -80,7 +80,7 @@ fuzz: setup ## Fuzz every target for 10 minutes, optimised
 	nice -n 19 Tests/Fuzz/run.sh all --seconds 600 --release
 
 differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
-	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter DifferentialTests
+	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter SidecarDifferentialTests
 
 soak: setup ## Make and end 3,000 sidecars in one process, amid random faults; what leaks shows
 	swift build -c release --product sidecar

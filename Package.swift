@@ -16,54 +16,61 @@ let package = Package(
     .library(name: "Sidecar", targets: ["Sidecar"]),
     .library(name: "SidecarTesting", targets: ["SidecarTesting"]),
     .executable(name: "sidecar", targets: ["SidecarCLI"]),
+    .executable(name: "sidecar-bench", targets: ["SidecarBench"]),
   ],
   targets: [
     // What the system provides.
-    .target(name: "CSystem"),
-    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CSidecarSystem"),
+    .systemLibrary(name: "CSidecarOpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSidecarZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The product. The arrows point one way only: see Docs/Architecture.md.
-    .target(name: "SidecarExecutor", dependencies: ["CSystem"], swiftSettings: strict),
-    .target(name: "WebSocketProtocol", dependencies: ["COpenSSL", "CSystem", "CZlib"], swiftSettings: strict),
-    .target(name: "SidecarTransport", dependencies: ["CSystem", "SidecarExecutor"], swiftSettings: strict),
+    .target(name: "SidecarExecutor", dependencies: ["CSidecarSystem"], swiftSettings: strict),
+    .target(
+      name: "SidecarProtocol", dependencies: ["CSidecarOpenSSL", "CSidecarSystem", "CSidecarZlib"],
+      swiftSettings: strict),
+    .target(name: "SidecarTransport", dependencies: ["CSidecarSystem", "SidecarExecutor"], swiftSettings: strict),
     .target(
       name: "Sidecar",
-      dependencies: ["CSystem", "SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
+      dependencies: ["CSidecarSystem", "SidecarExecutor", "SidecarTransport", "SidecarProtocol"],
       swiftSettings: strict),
     .target(
       name: "SidecarTesting",
-      dependencies: ["SidecarExecutor", "SidecarTransport", "WebSocketProtocol"],
+      dependencies: ["SidecarExecutor", "SidecarTransport", "SidecarProtocol"],
       swiftSettings: strict),
     .executableTarget(
-      name: "SidecarCLI", dependencies: ["CSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
+      name: "SidecarCLI", dependencies: ["CSidecarSystem", "Sidecar", "SidecarTesting"], swiftSettings: strict),
 
     // A user of the public API that measures it. Its peers are beside it in Benchmarks.
     .executableTarget(
-      name: "sidecar-bench", dependencies: ["Sidecar"], path: "Benchmarks/Sidecar", swiftSettings: strict),
+      name: "SidecarBench", dependencies: ["Sidecar"], path: "Benchmarks/Sidecar", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["SidecarExecutor"], path: "Tests/TestSupport",
+      name: "SidecarTestSupport", dependencies: ["SidecarExecutor"], path: "Tests/SidecarTestSupport",
       exclude: ["python.sh"], swiftSettings: strict),
     .testTarget(
-      name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "TestSupport"], swiftSettings: strict),
+      name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "SidecarTestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "TestSupport"],
+      name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "SidecarTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "TestSupport"], swiftSettings: strict),
-    .testTarget(
-      name: "SidecarCLITests", dependencies: ["Sidecar", "SidecarCLI", "SidecarTesting", "TestSupport"],
+      name: "SidecarTestingTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "InteropTests", dependencies: ["Sidecar", "SidecarExecutor", "TestSupport"], path: "Tests/Interop",
+      name: "SidecarCLITests", dependencies: ["Sidecar", "SidecarCLI", "SidecarTesting", "SidecarTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SidecarInteropTests", dependencies: ["Sidecar", "SidecarExecutor", "SidecarTestSupport"],
+      path: "Tests/Interop",
       exclude: ["Peers"], swiftSettings: strict),
-    .testTarget(name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"], swiftSettings: strict),
+    .testTarget(name: "SidecarProtocolTests", dependencies: ["SidecarProtocol"], swiftSettings: strict),
     .testTarget(
-      name: "DifferentialTests", dependencies: ["TestSupport", "WebSocketProtocol"], path: "Tests/Differential",
+      name: "SidecarDifferentialTests", dependencies: ["SidecarTestSupport", "SidecarProtocol"],
+      path: "Tests/Differential",
       exclude: ["peer.py"], swiftSettings: strict),
     .target(
-      name: "FuzzTargets", dependencies: ["WebSocketProtocol"], path: "Tests/Fuzz/Targets", swiftSettings: strict),
-    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay", swiftSettings: strict),
+      name: "SidecarFuzzTargets", dependencies: ["SidecarProtocol"], path: "Tests/Fuzz/Targets", swiftSettings: strict),
+    .testTarget(
+      name: "SidecarFuzzTests", dependencies: ["SidecarFuzzTargets"], path: "Tests/Fuzz/Replay", swiftSettings: strict),
   ]
 )

@@ -14,13 +14,13 @@ struct Command {
 
   static func main() {
     // Before the first thread: what is blocked here is blocked everywhere, and only who waits for it gets it.
-    SignalWatch.blockSignals()
+    SignalHandler.blockSignals()
     signal(SIGPIPE, SIG_IGN)
     // A standard stream that is closed must not become the number of a socket.
     for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) == -1 { _ = open("/dev/null", O_RDWR) }
     // Detached, because this function belongs to the main actor, which gets nothing done from here on.
     Task.detached { exit(await run(CommandLine.arguments.dropFirst()).rawValue) }
-    SignalWatch.waitForSignals()
+    SignalHandler.waitForSignals()
   }
 
   private static func run(_ arguments: ArraySlice<String>) async -> ExitCode {

@@ -59,10 +59,10 @@ struct ConnectSession: Sendable {
 
   private let settings: Settings
   private let sidecar: WebSocketSidecar
-  private let watch = QuietWatch()
+  private let watch = IdleMonitor()
   /// Completed by the sender, with what is wrong if anything is.
-  private let inputEnd = Completion<String?>()
-  private let outputEnd = Completion<OutputEnd>()
+  private let inputEnd = Promise<String?>()
+  private let outputEnd = Promise<OutputEnd>()
   private let events: AsyncStream<Event>
   private let post: AsyncStream<Event>.Continuation
 
@@ -79,7 +79,7 @@ struct ConnectSession: Sendable {
 
   /// Runs until the connection ends, or somebody wants it to.
   func run() async throws -> ExitCode {
-    SignalWatch.onSignal { [post] in post.yield(.interrupted) }
+    SignalHandler.onSignal { [post] in post.yield(.interrupted) }
     Task { [sidecar, post] in
       do throws(WebSocketError) {
         try await sidecar.connected()

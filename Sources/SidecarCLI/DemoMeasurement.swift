@@ -103,12 +103,12 @@ struct DemoMeasurement: Sendable {
 
   private func showStream(_ count: Int, since start: ContinuousClock.Instant) {
     progress.show(
-      "\(name): streaming, \(Figures.count(count)) messages so far, \(Figures.rate(count, in: .now - start))")
+      "\(name): streaming, \(Formatting.count(count)) messages so far, \(Formatting.rate(count, in: .now - start))")
   }
 
   private func showRoundTrips(_ latencies: [Duration], since start: ContinuousClock.Instant) {
     guard let last = latencies.last else { return }
-    progress.show("\(name): round trips, \(Figures.count(latencies.count)) so far, the last one \(last.readable)")
+    progress.show("\(name): round trips, \(Formatting.count(latencies.count)) so far, the last one \(last.readable)")
   }
 
   private func wrongAnswer(_ number: Int, _ answer: WebSocketMessage?) -> CommandError {

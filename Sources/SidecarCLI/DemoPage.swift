@@ -12,14 +12,14 @@ struct DemoPage: Sendable {
   }
 
   func show(_ result: DemoMeasurement.Result, _ name: String, _ what: String) {
-    let streamed = Figures.count(result.streamed).aligned(to: 12)
-    let trips = Figures.count(result.roundTrips.count).aligned(to: 12)
+    let streamed = Formatting.count(result.streamed).aligned(to: 12)
+    let trips = Formatting.count(result.roundTrips.count).aligned(to: 12)
     line("")
     line(styled(name, .bold) + "  " + styled(what, .dim))
     line(
       Self.margin + "stream     \(streamed) messages in \(result.streamTime.readable.aligned(to: 9))   "
-        + styled(Figures.rate(result.streamed, in: result.streamTime).aligned(to: 9), .accent)
-        + "  " + Figures.throughput(result.streamed * DemoFeed.messageSize, in: result.streamTime).aligned(to: 8))
+        + styled(Formatting.rate(result.streamed, in: result.streamTime).aligned(to: 9), .accent)
+        + "  " + Formatting.throughput(result.streamed * DemoFeed.messageSize, in: result.streamTime).aligned(to: 8))
     line(
       Self.margin + "round trips\(trips) in \(result.roundTripTime.readable.aligned(to: 18))   p50 "
         + styled(result.roundTrips.percentile(0.5).readable, .accent)

@@ -92,7 +92,7 @@ struct FuzzingServer: Sendable {
     } catch {
       return .notOpened("\(error)")
     }
-    let isOver = Completion<Void>()
+    let isOver = Promise<Void>()
     let timer = DeadlineTimer(.after(limit)) {
       isOver.complete(())
       // Ends every call below.

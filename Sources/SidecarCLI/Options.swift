@@ -1,4 +1,4 @@
-@preconcurrency internal import CSystem
+@preconcurrency internal import CSidecarSystem
 internal import Glibc
 
 /// One option of a subcommand.

@@ -1,11 +1,11 @@
-internal import CSystem
+internal import CSidecarSystem
 internal import SidecarExecutor
 
 /// Runs `body` on a thread of its own: for what blocks, which a task must not. Nobody joins it.
 func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
   let context = Unmanaged.passRetained(ThreadBody(body))
   var thread = pthread_t()
-  let error = csystem_thread_start(&thread, name, plainThreadMain, context.toOpaque())
+  let error = csidecar_thread_start(&thread, name, plainThreadMain, context.toOpaque())
   guard error == 0 else {
     context.release()
     throw SystemError("pthread_create", code: error)
@@ -30,7 +30,7 @@ private func plainThreadMain(_ context: UnsafeMutableRawPointer) {
 func onThread<Result: Sendable>(
   _ name: String, _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
-  let outcome = Completion<Swift.Result<Result, any Error>>()
+  let outcome = Promise<Swift.Result<Result, any Error>>()
   try startThread(name) { outcome.complete(Swift.Result { try body() }) }
   return try await outcome.uncancellableValue().get()
 }

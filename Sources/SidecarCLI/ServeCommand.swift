@@ -29,8 +29,8 @@ enum ServeCommand {
     options.loopback = try arguments.choice(address, of: Address.self) == .ipv6 ? .ipv6 : .ipv4
     // Nobody looks at what the connections have said.
     options.recordedBytes = 0
-    let signal = Completion<Void>()
-    SignalWatch.onSignal { signal.complete(()) }
+    let signal = Promise<Void>()
+    SignalHandler.onSignal { signal.complete(()) }
 
     let server: TestServer
     do throws(SystemError) {

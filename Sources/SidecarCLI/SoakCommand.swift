@@ -75,19 +75,20 @@ enum SoakCommand {
     let tally = run.tally
     func line(_ name: String, _ text: String) { Terminal.output.write("  \(name.padded(to: 13))\(text)\n") }
 
-    let rate = Figures.decimal(Double(tally.cycles) / max(run.elapsed.inSeconds, 0.001), places: 0)
+    let rate = Formatting.decimal(Double(tally.cycles) / max(run.elapsed.inSeconds, 0.001), places: 0)
     let title = Terminal.output.styled("soak", .bold)
     Terminal.output.write(
-      "\(title): \(Figures.count(tally.cycles)) cycles in \(run.elapsed.readable), \(rate) a second, seed \(settings.seed)\n"
+      "\(title): \(Formatting.count(tally.cycles)) cycles in \(run.elapsed.readable), \(rate) a second, seed \(settings.seed)\n"
     )
-    let uses = SoakPlan.Use.allCases.map { "\(Figures.count(tally.uses[$0] ?? 0)) \($0.rawValue)" }
+    let uses = SoakPlan.Use.allCases.map { "\(Formatting.count(tally.uses[$0] ?? 0)) \($0.rawValue)" }
     line("used", uses.joined(separator: ", "))
     line(
       "shut down",
-      "\(Figures.count(tally.shutdowns)), the worst \(max(.zero, tally.worstExcess).readable) beyond its bound; "
-        + "\(Figures.count(tally.shutdowns - tally.cleanShutdowns)) not clean")
+      "\(Formatting.count(tally.shutdowns)), the worst \(max(.zero, tally.worstExcess).readable) beyond its bound; "
+        + "\(Formatting.count(tally.shutdowns - tally.cleanShutdowns)) not clean")
     if tally.shutdownsWithAbandoned > 0 {
-      line("", "\(Figures.count(tally.shutdownsWithAbandoned)) of them abandoned something, which then ended by itself")
+      line(
+        "", "\(Formatting.count(tally.shutdownsWithAbandoned)) of them abandoned something, which then ended by itself")
     }
     if let before = run.baseline, let after = run.lastCensus {
       line("alive", "\(after.alive)")
@@ -95,12 +96,12 @@ enum SoakCommand {
       line("descriptors", "\(after.descriptors), after the warm-up \(before.descriptors)")
       line(
         "allocated",
-        "\(Figures.memory(after.heapBytes)), after the warm-up \(Figures.memory(before.heapBytes))")
+        "\(Formatting.memory(after.heapBytes)), after the warm-up \(Formatting.memory(before.heapBytes))")
       line(
         "resident",
-        "\(Figures.memory(after.residentBytes)), after the warm-up \(Figures.memory(before.residentBytes)), "
-          + "at most \(Figures.memory(tally.mostResident))")
-      line("checked", "\(Figures.count(tally.checks)) times between rounds")
+        "\(Formatting.memory(after.residentBytes)), after the warm-up \(Formatting.memory(before.residentBytes)), "
+          + "at most \(Formatting.memory(tally.mostResident))")
+      line("checked", "\(Formatting.count(tally.checks)) times between rounds")
     }
     guard !tally.failures.isEmpty else {
       return Terminal.output.write(Terminal.output.styled("nothing has drifted", .good) + "\n")

@@ -34,7 +34,7 @@ struct SoakCycle: Sendable {
       }
       return await use(try WebSocketSidecar(url, configuration: plan.configuration, handler: handler))
     case .shared:
-      let thread = try SidecarThread(name: SoakCensus.threadName)
+      let thread = try SidecarThread(name: ProcessStats.threadName)
       return try await withThrowingTaskGroup(of: Outcome.self) { group in
         for _ in 0..<3 {
           group.addTask { await use(try WebSocketSidecar(url, configuration: plan.configuration, on: thread)) }
@@ -54,7 +54,7 @@ struct SoakCycle: Sendable {
 
   private func use(_ sidecar: WebSocketSidecar) async -> Outcome {
     var outcome = Outcome()
-    let mismatch = Completion<String>()
+    let mismatch = Promise<String>()
     let calls = Task {
       await withTaskGroup { group in
         group.addTask { for message in plan.messages where (try? await sidecar.send(message)) == nil { return } }
@@ -62,7 +62,7 @@ struct SoakCycle: Sendable {
         group.addTask { _ = try? await sidecar.ping() }
         guard plan.hasRunningTask else { return }
         // Waits for what never comes, and not by sleeping: the runtime keeps a sleep, cancelled or not, until its time.
-        group.addTask { try? await sidecar.run { _ in _ = await Completion<Void>().value() } }
+        group.addTask { try? await sidecar.run { _ in _ = await Promise<Void>().value() } }
       }
     }
     await untilMoment(sidecar)
@@ -71,7 +71,7 @@ struct SoakCycle: Sendable {
     let report = await sidecar.shutdown(within: plan.patientBound)
     outcome.judge(report, took: .now - start, plan.patientBound, slack)
 
-    let ended = Completion<Void>()
+    let ended = Promise<Void>()
     Task {
       await calls.value
       ended.complete(())
@@ -87,7 +87,7 @@ struct SoakCycle: Sendable {
     return outcome
   }
 
-  private func receive(from sidecar: WebSocketSidecar, _ mismatch: Completion<String>) async {
+  private func receive(from sidecar: WebSocketSidecar, _ mismatch: Promise<String>) async {
     var expected = plan.messages[...]
     while let message = (try? await sidecar.receive()) ?? nil {
       guard plan.fault.echoes, plan.use != .handler else { continue }
@@ -117,8 +117,8 @@ struct SoakCycle: Sendable {
   @available(*, noasync)
   private func useBlocking(_ socket: BlockingWebSocket) throws -> Outcome {
     var outcome = Outcome()
-    let mismatch = Completion<String>()
-    let calls = [Completion<Void>(), Completion<Void>(), Completion<Void>()]
+    let mismatch = Promise<String>()
+    let calls = [Promise<Void>(), Promise<Void>(), Promise<Void>()]
     try startThread("soak-send") {
       for message in plan.messages where (try? socket.send(message)) == nil { break }
       calls[0].complete(())
@@ -137,7 +137,7 @@ struct SoakCycle: Sendable {
     switch plan.moment {
     case .atOnce: break
     case .whenOpen: _ = try? socket.ping(timeout: Self.momentPatience)
-    case .after(let time): _ = Completion<Void>().wait(until: .after(time))
+    case .after(let time): _ = Promise<Void>().wait(until: .after(time))
     case .afterClose: _ = try? socket.close(timeout: Self.momentPatience)
     }
 

@@ -64,7 +64,7 @@ struct SoakPlan: Sendable, CustomStringConvertible {
 
   var configuration: WebSocketConfiguration {
     var configuration = WebSocketConfiguration()
-    configuration.threadName = SoakCensus.threadName
+    configuration.threadName = ProcessStats.threadName
     configuration.inboundCapacity = capacity
     configuration.outboundCapacity = capacity
     configuration.closeTimeout = .milliseconds(200)

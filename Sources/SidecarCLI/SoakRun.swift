@@ -52,8 +52,8 @@ final class SoakRun: Sendable {
     var roundEnd = 0
     var running: [Int: (plan: SoakPlan, since: ContinuousClock.Instant)] = [:]
     var tally = Tally()
-    var baseline: SoakCensus?
-    var lastCensus: SoakCensus?
+    var baseline: ProcessStats?
+    var lastCensus: ProcessStats?
   }
 
   private let settings: Settings
@@ -71,9 +71,9 @@ final class SoakRun: Sendable {
 
   var tally: Tally { state.withLock { $0.tally } }
   /// What the process held after the warm-up.
-  var baseline: SoakCensus? { state.withLock { $0.baseline } }
+  var baseline: ProcessStats? { state.withLock { $0.baseline } }
   /// What it held at the last check.
-  var lastCensus: SoakCensus? { state.withLock { $0.lastCensus } }
+  var lastCensus: ProcessStats? { state.withLock { $0.lastCensus } }
   var elapsed: Duration { .now - began }
 
   /// Runs until the time or the cycles are over, somebody wants it to end, or something has drifted.
@@ -161,13 +161,13 @@ final class SoakRun: Sendable {
   private func check() async -> Bool {
     let baseline = baseline
     let deadline = Deadline.after(Self.settlingTime)
-    SoakCensus.trimMemory()
-    var census = SoakCensus.take()
+    ProcessStats.trimMemory()
+    var census = ProcessStats.take()
     while !drift(census, since: baseline).isEmpty, !deadline.hasPassed {
       // The kernel and the pools announce nothing: look again.
       try? await Task.sleep(for: .milliseconds(10))
-      SoakCensus.trimMemory()
-      census = SoakCensus.take()
+      ProcessStats.trimMemory()
+      census = ProcessStats.take()
     }
     let drift = drift(census, since: baseline)
     state.withLock { state in
@@ -180,7 +180,7 @@ final class SoakRun: Sendable {
     return drift.isEmpty
   }
 
-  private func drift(_ census: SoakCensus, since baseline: SoakCensus?) -> [String] {
+  private func drift(_ census: ProcessStats, since baseline: ProcessStats?) -> [String] {
     var drift: [String] = []
     if !census.alive.isEmpty { drift.append("still alive between two rounds: \(census.alive)") }
     if census.sidecarThreads > 0 { drift.append("\(census.sidecarThreads) threads of sidecars still exist") }
@@ -193,12 +193,12 @@ final class SoakRun: Sendable {
       drift.append("\(census.descriptors) descriptors, \(baseline.descriptors) after the warm-up")
     }
     if census.residentBytes > baseline.residentBytes + settings.memoryTolerance {
-      let before = Figures.memory(baseline.residentBytes)
-      drift.append("\(Figures.memory(census.residentBytes)) of memory resident, \(before) after the warm-up")
+      let before = Formatting.memory(baseline.residentBytes)
+      drift.append("\(Formatting.memory(census.residentBytes)) of memory resident, \(before) after the warm-up")
     }
     if census.heapBytes > baseline.heapBytes + settings.heapTolerance {
-      let before = Figures.memory(baseline.heapBytes)
-      drift.append("\(Figures.memory(census.heapBytes)) of memory allocated, \(before) after the warm-up")
+      let before = Formatting.memory(baseline.heapBytes)
+      drift.append("\(Formatting.memory(census.heapBytes)) of memory allocated, \(before) after the warm-up")
     }
     return drift
   }
@@ -223,7 +223,7 @@ final class SoakRun: Sendable {
     let goal = settings.time.map { " of \($0.readable)" } ?? ""
     let failures = tally.failures.isEmpty ? "" : "   \(tally.failures.count) FAILURES"
     progress.show(
-      "\(Figures.count(tally.cycles)) cycles in \(elapsed.readable)\(goal)   alive: \(LiveCounts.current)   "
-        + Figures.memory(SoakCensus.residentBytes) + failures)
+      "\(Formatting.count(tally.cycles)) cycles in \(elapsed.readable)\(goal)   alive: \(LiveCounts.current)   "
+        + Formatting.memory(ProcessStats.residentBytes) + failures)
   }
 }

@@ -11,7 +11,7 @@ final class StopFlag: Sendable {
   /// A flag that Ctrl-C and `SIGTERM` raise.
   static func raisedBySignal() -> StopFlag {
     let flag = StopFlag()
-    SignalWatch.onSignal { flag.raise() }
+    SignalHandler.onSignal { flag.raise() }
     return flag
   }
 }

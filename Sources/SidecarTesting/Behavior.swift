@@ -1,4 +1,4 @@
-public import WebSocketProtocol
+public import SidecarProtocol
 
 extension TestServer {
   /// What a server does with one connection.

@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-public import WebSocketProtocol
+public import SidecarProtocol
 
 extension TestServer {
   /// One connection that a server has accepted: what has been seen of it, and a hand on it.
@@ -10,13 +10,13 @@ extension TestServer {
     /// Which one it is, from 0 on in the order in which they were accepted.
     public let index: Int
 
-    let log: Watched<ConnectionLog>
+    let log: ObservableState<ConnectionLog>
     private let perform: @Sendable ([Step]) -> Void
 
     init(index: Int, room: Int, perform: @escaping @Sendable ([Step]) -> Void) {
       self.index = index
       self.perform = perform
-      log = Watched(ConnectionLog(room: room))
+      log = ObservableState(ConnectionLog(room: room))
     }
 
     // MARK: What has been seen

@@ -1,4 +1,4 @@
-public import WebSocketProtocol
+public import SidecarProtocol
 
 extension TestServer {
   /// A Close frame that the client sent.

@@ -1,4 +1,4 @@
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 extension TestServer {
   /// The header of a frame that the server received, as it was on the wire.

@@ -31,7 +31,7 @@ extension TestServer {
     public var url: String { listener.url }
 
     private let listener: LoopbackSocket
-    private let filling: TCPSocket
+    private let filling: StreamSocket
 
     init(_ loopback: Options.Loopback) throws(SystemError) {
       listener = try LoopbackSocket(loopback, port: 0)
@@ -54,13 +54,13 @@ extension TestServer {
 
 extension LoopbackSocket {
   /// Connects to the socket, which listens. Blocks for the moment that this takes on the loopback interface.
-  fileprivate func connectToSelf() throws(SystemError) -> TCPSocket {
+  fileprivate func connectToSelf() throws(SystemError) -> StreamSocket {
     guard let address = SocketAddress(of: descriptor, peer: false) else {
       throw SystemError("getsockname", code: errno)
     }
     let client = socket(address.systemFamily, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), Int32(IPPROTO_TCP))
     guard client >= 0 else { throw SystemError("socket", code: errno) }
-    let connection = TCPSocket(owning: client)
+    let connection = StreamSocket(owning: client)
     guard address.withSockaddr({ connect(client, $0, $1) }) == 0 else { throw SystemError("connect", code: errno) }
     return connection
   }

@@ -1,4 +1,4 @@
-public import WebSocketProtocol
+public import SidecarProtocol
 
 /// Builds the bytes of one frame, right or wrong (RFC 6455 §5.2).
 ///

@@ -1,4 +1,4 @@
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 extension TestServer {
   /// One header field of a request or an answer.
@@ -84,7 +84,7 @@ extension TestServer {
 
     /// Makes the answer that opens the connection.
     init(accepting request: Request, subprotocol: String?, deflate: ExtensionElement?, headers: [HeaderField]) {
-      let answer = OpeningAnswer(
+      let answer = ServerResponse(
         accepting: request.received, subprotocol: subprotocol, deflate: deflate,
         headers: HeaderFields(headers.map { .init($0.name, $0.value) }))
       self.init(
@@ -108,7 +108,7 @@ extension TestServer {
 
     /// The answer on the wire.
     public var bytes: [UInt8] {
-      OpeningAnswer(
+      ServerResponse(
         status: status, reason: reason, headers: HeaderFields(headers.map { .init($0.name, $0.value) }), body: body
       ).bytes
     }

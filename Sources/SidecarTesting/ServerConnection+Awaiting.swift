@@ -1,12 +1,12 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// What a connection's script waits for.
-struct Awaiting {
+struct PendingWait {
   enum Event {
     /// The system has taken everything that was to be written.
     case written
-    case received(TestServer.Awaited)
+    case received(TestServer.WaitCondition)
     /// The timer of a wait, or the gate; or for ever.
     case resumption
   }
@@ -16,7 +16,7 @@ struct Awaiting {
 }
 
 /// What a script has not taken yet.
-struct Unconsumed {
+struct ReceiveBacklog {
   /// What each message is charged beside its own bytes.
   private static let overhead = 64
 
@@ -50,11 +50,11 @@ extension ServerConnection {
   enum WaitOutcome { case came, notYet, cannotCome }
 
   /// Whether what the script waits for has come, and takes it if it has.
-  func outcome(of awaiting: Awaiting) -> WaitOutcome {
+  func outcome(of awaiting: PendingWait) -> WaitOutcome {
     switch awaiting.event {
     case .written:
       // What is held back, or gathered, is written later.
-      return gathering > 0 || unsent.isEmpty && mustEndWriting == hasEndedWriting ? .came : .notYet
+      return corkDepth > 0 || unsent.isEmpty && mustEndWriting == hasEndedWriting ? .came : .notYet
     case .resumption: return .notYet
     case .received(let awaited): return outcome(of: awaited)
     }
@@ -63,19 +63,19 @@ extension ServerConnection {
   /// Whether the client may still say something.
   private var canConverse: Bool { receivedClose == nil && violation == nil && !inputHasEnded }
 
-  private func outcome(of awaited: TestServer.Awaited) -> WaitOutcome {
+  private func outcome(of awaited: TestServer.WaitCondition) -> WaitOutcome {
     switch awaited {
     case .request: return parseRequest()
     case .bytes(let count): return takeRaw(unparsed.count >= count ? count : nil)
     case .bytesThrough(let end): return takeRaw(unparsed.endOfFirst(end))
-    case .message: return unconsumed.takeMessage() != nil ? .came : outcomeWithout()
+    case .message: return receiveBacklog.takeMessage() != nil ? .came : outcomeWithout()
     case .messageAndAnswer(let answer):
-      guard let message = unconsumed.takeMessage() else { return outcomeWithout() }
+      guard let message = receiveBacklog.takeMessage() else { return outcomeWithout() }
       for message in answer(message) { write(message) }
       return .came
-    case .ping: return take(&unconsumed.pings)
-    case .pong: return take(&unconsumed.pongs)
-    case .close: return take(&unconsumed.closes)
+    case .ping: return take(&receiveBacklog.pings)
+    case .pong: return take(&receiveBacklog.pongs)
+    case .close: return take(&receiveBacklog.closes)
     case .endOfStream: return inputHasEnded ? .came : .notYet
     }
   }

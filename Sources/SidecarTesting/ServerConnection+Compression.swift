@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// Compression of what is sent (RFC 7692); the receiver decompresses what comes.
 extension ServerConnection {
@@ -18,8 +18,8 @@ extension ServerConnection {
   func compressedIfAgreed(_ message: WebSocketMessage) -> RawFrame {
     guard let agreement else { return RawFrame.whole(message) }
     // Frames that the compressor does not know have moved what it would refer to. An empty window is always allowed.
-    var deflater = contextIsForeign ? Deflater(agreement, role: .server) : takeDeflater(agreement)
-    contextIsForeign = false
+    var deflater = contextIsStale ? Deflater(agreement, role: .server) : takeDeflater(agreement)
+    contextIsStale = false
     let frame = RawFrame.compressed(message, by: &deflater)
     self.deflater = consume deflater
     return frame

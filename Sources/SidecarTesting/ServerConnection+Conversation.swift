@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// What the client says, and what is answered: to the script while one runs, by the behaviour otherwise.
 extension ServerConnection {
@@ -7,19 +7,19 @@ extension ServerConnection {
     switch event {
     case .message(let message):
       see(.message(message))
-      if scriptIsRunning { unconsumed.append(message) } else { respond(to: message) }
+      if scriptIsRunning { receiveBacklog.append(message) } else { respond(to: message) }
     case .ping(let payload):
       see(.ping(payload))
-      if scriptIsRunning { unconsumed.pings += 1 }
+      if scriptIsRunning { receiveBacklog.pings += 1 }
       answerPing(payload)
     case .pong(let payload):
       see(.pong(payload))
-      if scriptIsRunning { unconsumed.pongs += 1 }
+      if scriptIsRunning { receiveBacklog.pongs += 1 }
     case .close(let code, let reason):
       let close = TestServer.ReceivedClose(code: code, reason: reason)
       receivedClose = close
       see(.close(close))
-      if scriptIsRunning { unconsumed.closes += 1 } else { answerClose() }
+      if scriptIsRunning { receiveBacklog.closes += 1 } else { answerClose() }
     case .violation(let violation):
       self.violation = violation
       see(.violation(violation.description))
@@ -94,8 +94,8 @@ extension ServerConnection {
 
   /// The script is over: what it has left is answered.
   func goOnWithoutScript() {
-    while let message = unconsumed.takeMessage() { respond(to: message) }
-    unconsumed = Unconsumed()
+    while let message = receiveBacklog.takeMessage() { respond(to: message) }
+    receiveBacklog = ReceiveBacklog()
     if let requestViolation, case .opening = phase {
       unparsed = []
       refuseRequest(requestViolation)

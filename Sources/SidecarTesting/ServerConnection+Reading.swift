@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SidecarExecutor
 internal import SidecarTransport
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// Reading the socket.
 extension ServerConnection: ReadinessHandler {
@@ -21,7 +21,7 @@ extension ServerConnection: ReadinessHandler {
     switch phase {
     case .opening: return unparsed.count < ServerConnection.highWatermark
     // A script decides itself when it stops reading, but does not keep messages without a bound.
-    case .open where scriptIsRunning: return unconsumed.byteCount < options.maximumMessageSize
+    case .open where scriptIsRunning: return receiveBacklog.byteCount < options.maximumMessageSize
     // A client that does not read is not read from either.
     case .open: return unsent.count < ServerConnection.highWatermark
     case .finishing: return true
@@ -45,12 +45,12 @@ extension ServerConnection: ReadinessHandler {
   private func readAvailable() {
     for _ in 0..<ServerConnection.readsPerTurn {
       guard wantsToRead else { return }
-      let scratch = loop.scratch
-      switch socket.read(into: scratch) {
+      let readBuffer = loop.readBuffer
+      switch socket.read(into: readBuffer) {
       case .bytes(let count):
-        receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
+        receive(UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
         // A read that did not fill the buffer emptied the socket.
-        if count < scratch.count { return }
+        if count < readBuffer.count { return }
       case .wouldBlock: return
       case .endOfStream: return inputEnded()
       case .failed(let error): return end(TestServer.Ending.Stream(error))
@@ -61,9 +61,9 @@ extension ServerConnection: ReadinessHandler {
   /// Reads what the kernel still holds, at most a socket's buffer, and ends the connection.
   private func readToTheEnd() {
     while true {
-      let scratch = loop.scratch
-      switch socket.read(into: scratch) {
-      case .bytes(let count): receive(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
+      let readBuffer = loop.readBuffer
+      switch socket.read(into: readBuffer) {
+      case .bytes(let count): receive(UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
       case .wouldBlock, .endOfStream: return end(.endOfStream)
       case .failed(let error): return end(TestServer.Ending.Stream(error))
       }

@@ -1,6 +1,6 @@
 internal import SidecarExecutor
 internal import SidecarTransport
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// Taking the steps of the script.
 extension ServerConnection {
@@ -51,7 +51,7 @@ extension ServerConnection {
     cancelWait()
     cursor.removeAll()
     scriptIsRunning = false
-    gathering = 0
+    corkDepth = 0
     stalls = 0
     pacing = []
     see(.script(interrupted.map { .cutShort(at: $0) } ?? .finished, taken: scriptsTaken))
@@ -68,7 +68,7 @@ extension ServerConnection {
 
   private func enter(_ group: TestServer.Group) {
     switch group {
-    case .together: gathering += 1
+    case .together: corkDepth += 1
     case .dribble(let chunk, let interval): pacing.append((chunk, interval))
     case .stalled: stalls += 1
     case .once, .times, .lasting: break
@@ -78,8 +78,8 @@ extension ServerConnection {
   private func leave(_ group: TestServer.Group) {
     switch group {
     case .together:
-      gathering -= 1
-      awaiting = Awaiting(event: .written, step: "together")
+      corkDepth -= 1
+      awaiting = PendingWait(event: .written, step: "together")
     case .dribble: pacing.removeLast()
     case .stalled: stalls -= 1
     case .once, .times, .lasting: break
@@ -89,8 +89,8 @@ extension ServerConnection {
   // MARK: Steps
 
   private func take(_ step: TestServer.Step) {
-    func wait(_ event: Awaiting.Event) {
-      awaiting = Awaiting(event: event, step: step.description)
+    func wait(_ event: PendingWait.Event) {
+      awaiting = PendingWait(event: event, step: step.description)
       waitID += 1
     }
     switch step.action {
@@ -102,7 +102,7 @@ extension ServerConnection {
       wait(.written)
     case .frame(let frame):
       write(frame.bytes)
-      contextIsForeign = contextIsForeign || frame.rsv1
+      contextIsStale = contextIsStale || frame.rsv1
       wait(.written)
     case .answer(let answer):
       guard let request else { return }
@@ -146,7 +146,7 @@ extension ServerConnection {
       continuationKind = continuation.kind
       stream = nil
       guard case .fireHose(let message, let count) = continuation.kind, count != 0 else { return }
-      stream = TestServer.FrameStream(of: frameForRepetition(message), count: count)
+      stream = TestServer.RepeatedFrame(of: frameForRepetition(message), count: count)
     }
   }
 

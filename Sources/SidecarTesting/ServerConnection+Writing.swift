@@ -1,6 +1,6 @@
 internal import SidecarExecutor
 internal import SidecarTransport
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// Writing to the socket.
 extension ServerConnection {
@@ -8,7 +8,7 @@ extension ServerConnection {
     (!unsent.isEmpty || isStreaming) && mayWrite && pacing.isEmpty
   }
 
-  private var mayWrite: Bool { gathering == 0 && stalls == 0 && !hasEndedWriting }
+  private var mayWrite: Bool { corkDepth == 0 && stalls == 0 && !hasEndedWriting }
 
   /// Whether frames of a stream are sent: not while a script decides what is.
   private var isStreaming: Bool { stream != nil && !scriptIsRunning }
@@ -65,7 +65,7 @@ extension ServerConnection {
         written = write(unsent.bytes)
         unsent.consume(written)
       } else if isStreaming {
-        contextIsForeign = true
+        contextIsStale = true
         stream?.withNextBytes { bytes in
           written = write(bytes)
           return written
@@ -98,7 +98,7 @@ extension ServerConnection {
   private func endWritingIfDue() {
     guard mustEndWriting, !hasEndedWriting, unsent.isEmpty else { return }
     hasEndedWriting = true
-    socket.endWriting()
+    socket.shutdownWrite()
     if inputHasEnded, case .finishing = phase { end(.endOfStream) }
   }
 

@@ -1,6 +1,6 @@
 internal import SidecarExecutor
 internal import SidecarTransport
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// One accepted connection: the protocol's core in the server's role, on a socket, led by a script.
 ///
@@ -35,7 +35,7 @@ final class ServerConnection {
 
   var phase = Phase.opening
   var wasOpen = false
-  let socket: TCPSocket
+  let socket: StreamSocket
   var registration: EventLoop.Registration?
   private var isPumping = false
   private var continuation: TimerID?
@@ -57,9 +57,9 @@ final class ServerConnection {
 
   // Writing: see ServerConnection+Writing.
   var unsent = ByteBuffer()
-  var stream: TestServer.FrameStream?
+  var stream: TestServer.RepeatedFrame?
   /// How many groups are open whose output is held back.
-  var gathering = 0
+  var corkDepth = 0
   /// How many groups are open in which nothing is done.
   var stalls = 0
   var pacing: [(chunk: Int, interval: Duration)] = []
@@ -73,7 +73,7 @@ final class ServerConnection {
   var agreement: PermessageDeflate.Agreement?
   var deflater: Deflater?
   /// The client's window holds what the compressor has not seen.
-  var contextIsForeign = false
+  var contextIsStale = false
 
   // The conversation: see ServerConnection+Conversation.
   var closing = ClosingHandshake(role: .server)
@@ -87,18 +87,18 @@ final class ServerConnection {
   var cursor: TestServer.ScriptCursor
   var scriptsTaken = 1
   var scriptIsRunning = true
-  var awaiting: Awaiting?
+  var awaiting: PendingWait?
   var waitID: UInt64 = 0
   var waitTimer: TimerID?
-  var unconsumed = Unconsumed()
+  var receiveBacklog = ReceiveBacklog()
 
   /// What has been seen since it was published last.
-  var sightings: [Sighting] = []
+  var logEntries: [LogEntry] = []
   /// What was published last of what changes with every write.
   var published = (bytesSent: 0, isBlocked: false)
 
   init(
-    index: Int, socket: TCPSocket, behavior: TestServer.Behavior, loop: EventLoop, options: TestServer.Options,
+    index: Int, socket: StreamSocket, behavior: TestServer.Behavior, loop: EventLoop, options: TestServer.Options,
     observed: TestServer.Connection, resume: @escaping @Sendable (UInt64) -> Void, onEnd: @escaping () -> Void
   ) {
     self.index = index

@@ -10,7 +10,7 @@ actor ServerCore {
   private static let restWhenExhausted = Duration.milliseconds(10)
 
   nonisolated let thread: SidecarThread
-  nonisolated let board: Watched<TestServer.Board>
+  nonisolated let serverLog: ObservableState<TestServer.ServerLog>
   private let options: TestServer.Options
   private let behavior: @Sendable (Int) -> TestServer.Behavior
   private var listener: LoopbackSocket?
@@ -28,7 +28,7 @@ actor ServerCore {
     self.thread = thread
     self.options = options
     self.behavior = behavior
-    board = Watched(TestServer.Board())
+    serverLog = ObservableState(TestServer.ServerLog())
   }
 
   /// Runs `body` on the server's thread, soon; from any thread, in the order of the calls.
@@ -49,14 +49,14 @@ actor ServerCore {
     listener = nil
     for connection in connections.values { connection.end(.closedByServer) }
     connections = [:]
-    board.update { $0.isStopped = true }
+    serverLog.update { $0.isStopped = true }
   }
 
   private func acceptAvailable() {
     for _ in 0..<ServerCore.acceptsPerTurn {
       do throws(SystemError) {
         guard let descriptor = try listener?.accept() else { return }
-        serve(TCPSocket(owning: descriptor))
+        serve(StreamSocket(owning: descriptor))
       } catch {
         return rest()
       }
@@ -74,7 +74,7 @@ actor ServerCore {
     }
   }
 
-  private func serve(_ socket: TCPSocket) {
+  private func serve(_ socket: StreamSocket) {
     let index = nextIndex
     nextIndex += 1
     let observed = TestServer.Connection(index: index, room: options.recordedBytes) { [weak self] steps in
@@ -86,16 +86,16 @@ actor ServerCore {
       resume: { [weak self] wait in self?.post { $0.connections[index]?.resumeScript(wait) } },
       onEnd: { [weak self] in self?.assumeIsolated { $0.forget(index) } })
     connections[index] = connection
-    board.update { board in
-      board.connections.append(observed)
-      board.acceptedCount += 1
+    serverLog.update { serverLog in
+      serverLog.connections.append(observed)
+      serverLog.acceptedCount += 1
     }
     connection.start()
   }
 
   private func forget(_ index: Int) {
     connections[index] = nil
-    if !options.keepsEndedConnections { board.update { $0.connections.removeAll { $0.index == index } } }
+    if !options.keepsEndedConnections { serverLog.update { $0.connections.removeAll { $0.index == index } } }
   }
 }
 
@@ -107,7 +107,7 @@ extension ServerCore: ReadinessHandler {
 
 extension TestServer {
   /// What a server has seen of all its connections.
-  struct Board: Sendable {
+  struct ServerLog: Sendable {
     var connections: [Connection] = []
     var acceptedCount = 0
     var isStopped = false

@@ -1,4 +1,4 @@
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 /// Collects what one read brought, in the order of the wire.
 struct ServerSink: ReceiveSink, ~Copyable {

@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-public import WebSocketProtocol
+public import SidecarProtocol
 
 /// The steps: what a script can say, each in one way.
 extension TestServer.Step {

@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-internal import WebSocketProtocol
+internal import SidecarProtocol
 
 extension TestServer {
   /// One thing that a script does; see ``TestServer/Behavior/script(_:)``.
@@ -37,7 +37,7 @@ extension TestServer {
   ///
   /// Can be used from any thread, and by several connections. Once open it stays open.
   public final class Gate: Sendable {
-    let opened = Completion<Void>()
+    let opened = Promise<Void>()
 
     /// Makes a closed gate.
     public init() {}
@@ -53,7 +53,7 @@ extension TestServer {
     case frame(RawFrame)
     case answer(@Sendable (Request, Options) -> Answer)
     case sendClose(ClosePayload, [UInt8])
-    case receive(Awaited)
+    case receive(WaitCondition)
     case set(Setting)
     case wait(Duration?)
     case waitFor(Gate)
@@ -66,7 +66,7 @@ extension TestServer {
   }
 
   /// What a step waits for.
-  enum Awaited: Sendable {
+  enum WaitCondition: Sendable {
     case request
     case message
     case messageAndAnswer(@Sendable (WebSocketMessage) -> [WebSocketMessage])

@@ -28,7 +28,7 @@ public final class TestServer: Sendable {
   private let thread: SidecarThread
   private let core: ServerCore
 
-  var board: Watched<Board> { core.board }
+  var serverLog: ObservableState<ServerLog> { core.serverLog }
 
   /// Starts a server that does the same with every connection.
   ///
@@ -86,10 +86,10 @@ public final class TestServer: Sendable {
 
   /// The connections that have been accepted, in their order; those that have ended are among them, unless
   /// ``Options/keepsEndedConnections`` says otherwise.
-  public var connections: [Connection] { board.read(\.connections) }
+  public var connections: [Connection] { serverLog.read(\.connections) }
 
   /// How many connections have been accepted.
-  public var connectionCount: Int { board.read(\.acceptedCount) }
+  public var connectionCount: Int { serverLog.read(\.acceptedCount) }
 
   /// Closes every connection and the port, and ends the thread; returns whether that was done within `bound`.
   ///

@@ -1,5 +1,5 @@
 internal import SidecarExecutor
-public import WebSocketProtocol
+public import SidecarProtocol
 
 extension TestServer {
   /// Why a wait for something on a server brought nothing.
@@ -30,38 +30,38 @@ extension TestServer {
   public func connections(
     count: Int, within bound: Duration = .seconds(20)
   ) async throws(WaitError) -> [Connection] {
-    try await board.settled(within: bound, "\(count) connections", Self.probe(count: count))
+    try await serverLog.settled(within: bound, "\(count) connections", Self.probe(count: count))
   }
 
   /// Blocks until `count` connections have been accepted, and returns them.
   @available(*, noasync, message: "await the asynchronous variant")
   public func connections(count: Int, within bound: Duration = .seconds(20)) throws(WaitError) -> [Connection] {
-    try board.settled(within: bound, "\(count) connections", Self.probe(count: count))
+    try serverLog.settled(within: bound, "\(count) connections", Self.probe(count: count))
   }
 
   /// Waits until the connection of this index has been accepted, and returns it.
   public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) async throws(WaitError) -> Connection
   {
-    try await board.settled(within: bound, "connection \(index)", Self.probe(index: index))
+    try await serverLog.settled(within: bound, "connection \(index)", Self.probe(index: index))
   }
 
   /// Blocks until the connection of this index has been accepted, and returns it.
   @available(*, noasync, message: "await the asynchronous variant")
   public func connection(_ index: Int = 0, within bound: Duration = .seconds(20)) throws(WaitError) -> Connection {
-    try board.settled(within: bound, "connection \(index)", Self.probe(index: index))
+    try serverLog.settled(within: bound, "connection \(index)", Self.probe(index: index))
   }
 
-  private static func probe(count: Int) -> @Sendable (Board) -> Result<[Connection], WaitError>? {
-    { board in
-      if board.acceptedCount >= count { return .success(board.connections) }
-      return board.isStopped ? .failure(.tooLate("\(count) connections", nil)) : nil
+  private static func probe(count: Int) -> @Sendable (ServerLog) -> Result<[Connection], WaitError>? {
+    { serverLog in
+      if serverLog.acceptedCount >= count { return .success(serverLog.connections) }
+      return serverLog.isStopped ? .failure(.tooLate("\(count) connections", nil)) : nil
     }
   }
 
-  private static func probe(index: Int) -> @Sendable (Board) -> Result<Connection, WaitError>? {
-    { board in
-      if let connection = board.connections.first(where: { $0.index == index }) { return .success(connection) }
-      let isGone = board.isStopped || board.acceptedCount > index
+  private static func probe(index: Int) -> @Sendable (ServerLog) -> Result<Connection, WaitError>? {
+    { serverLog in
+      if let connection = serverLog.connections.first(where: { $0.index == index }) { return .success(connection) }
+      let isGone = serverLog.isStopped || serverLog.acceptedCount > index
       return isGone ? .failure(.tooLate("connection \(index)", nil)) : nil
     }
   }
@@ -201,7 +201,7 @@ extension TestServer.Connection {
   }
 }
 
-extension Watched {
+extension ObservableState {
   fileprivate func settled<Value: Sendable>(
     within bound: Duration, _ what: String,
     _ probe: @escaping @Sendable (State) -> Result<Value, TestServer.WaitError>?

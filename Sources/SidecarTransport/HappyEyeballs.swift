@@ -1,4 +1,4 @@
-internal import CSystem
+internal import CSidecarSystem
 internal import Glibc
 public import SidecarExecutor
 
@@ -38,12 +38,12 @@ package final class HappyEyeballs {
   private var running: [Attempt] = []
   private var failures: [ConnectError.Attempt] = []
   private var nextAttempt: TimerID?
-  private var completion: ((Result<TCPSocket, ConnectError>) -> Void)?
+  private var completion: ((Result<StreamSocket, ConnectError>) -> Void)?
 
   /// Makes something that connects when it is told to ``start()``. `completion` is called once, on the loop's thread,
   /// unless ``cancel()`` comes first.
   package init(
-    addresses: [SocketAddress], loop: EventLoop, completion: @escaping (Result<TCPSocket, ConnectError>) -> Void
+    addresses: [SocketAddress], loop: EventLoop, completion: @escaping (Result<StreamSocket, ConnectError>) -> Void
   ) {
     self.loop = loop
     self.completion = completion
@@ -90,9 +90,9 @@ package final class HappyEyeballs {
 
   private func attemptSucceeded(_ attempt: Attempt) {
     running.removeAll { $0 === attempt }
-    let isWithinMachine = attempt.isWithinMachine
-    let socket = TCPSocket(owning: attempt.takeDescriptor())
-    if isWithinMachine { socket.stayNear() }
+    let isSameHost = attempt.isSameHost
+    let socket = StreamSocket(owning: attempt.takeDescriptor())
+    if isSameHost { socket.limitReceiveBuffer() }
     finish(.success(socket))
   }
 
@@ -105,7 +105,7 @@ package final class HappyEyeballs {
     startNext()
   }
 
-  private func finish(_ result: Result<TCPSocket, ConnectError>) {
+  private func finish(_ result: Result<StreamSocket, ConnectError>) {
     closeAttempts()
     let completion = self.completion
     self.completion = nil
@@ -158,7 +158,7 @@ package final class HappyEyeballs {
     }
 
     func descriptorIsReady(_ readiness: Readiness) {
-      if let error = TCPSocket.pendingError(of: descriptor) {
+      if let error = StreamSocket.pendingError(of: descriptor) {
         owner.attemptFailed(self, error)
       } else if isConnectedToItself {
         owner.attemptFailed(self, SystemError("connect", code: ECONNREFUSED))
@@ -175,7 +175,7 @@ package final class HappyEyeballs {
     }
 
     /// Whether both ends of the connection are on this machine.
-    var isWithinMachine: Bool { localAddress?.hasSameHost(as: address) ?? false }
+    var isSameHost: Bool { localAddress?.hasSameHost(as: address) ?? false }
 
     /// This end of the connection, once it is there.
     private lazy var localAddress = SocketAddress(of: descriptor, peer: false)

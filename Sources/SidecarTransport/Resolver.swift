@@ -1,4 +1,4 @@
-internal import CSystem
+internal import CSidecarSystem
 internal import Dispatch
 internal import Glibc
 

@@ -1,4 +1,4 @@
-package import CSystem
+package import CSidecarSystem
 internal import Glibc
 
 /// An IPv4 or IPv6 address with a port.

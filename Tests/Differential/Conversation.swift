@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// One case: what a peer sends, right or wrong, and how it is cut.
 struct Conversation {

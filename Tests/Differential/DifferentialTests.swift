@@ -1,11 +1,11 @@
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 /// The same bytes through this library's receiver and through two parsers that others wrote.
 ///
 /// Runs for `DIFFERENTIAL_SECONDS` (default: 10) from the seed `DIFFERENTIAL_SEED` (default: always the same; 0 takes a
 /// random one). The seed and the number of a case are in the message of a failure, and make the same case again.
-@Suite struct DifferentialTests {
+@Suite struct SidecarDifferentialTests {
   @Test func `independent parsers report the same, or a difference that is known`() async throws {
     let environment = { (name: String) in ProcessInfoLite.environment(name).flatMap { UInt64($0) } }
     let bound = Duration.seconds(Int64(environment("DIFFERENTIAL_SECONDS") ?? 10))

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// What a parser reports, in the words that all of them share.
 enum Event: Equatable {

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// The independent parsers.
 enum Parser: String, CaseIterable {

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import TestSupport
-import WebSocketProtocol
+import SidecarTestSupport
+import SidecarProtocol
 
 /// The process of the independent parsers: fed with conversations, one after the other.
 final class ParserPeer {

@@ -2,7 +2,7 @@
 
 A case is the role, what was agreed on, the limit, how the bytes are cut, and the bytes. The answer holds a list of events
 for each parser: wsproto's and websockets'. All numbers are little-endian but those inside events, which are as on the
-wire. See DifferentialTests.swift for the other side.
+wire. See SidecarDifferentialTests.swift for the other side.
 """
 
 import logging

@@ -24,14 +24,14 @@ features=()
 for feature in ExistentialAny InternalImportsByDefault MemberImportVisibility NonisolatedNonsendingByDefault; do
   features+=(-enable-upcoming-feature "$feature")
 done
-modules=(-Xcc "-fmodule-map-file=$root/Sources/CZlib/module.modulemap"
-  -Xcc "-fmodule-map-file=$root/Sources/COpenSSL/module.modulemap" -I "$root/Sources/CZlib" -I "$root/Sources/COpenSSL"
-  -I "$root/Sources/CSystem/include")
+modules=(-Xcc "-fmodule-map-file=$root/Sources/CSidecarZlib/module.modulemap"
+  -Xcc "-fmodule-map-file=$root/Sources/CSidecarOpenSSL/module.modulemap" -I "$root/Sources/CSidecarZlib" -I "$root/Sources/CSidecarOpenSSL"
+  -I "$root/Sources/CSidecarSystem/include")
 common=(swiftc -swift-version 6 -package-name sidecar -parse-as-library "-sanitize=fuzzer,address" -wmo
   "${flags[@]}" "${modules[@]}" -I "$out" -module-cache-path "$out/modules")
 
 # Whether something is newer than the program, or gone.
-stamp=$(find "$root/Sources/CSystem" "$root/Sources/WebSocketProtocol" "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" \
+stamp=$(find "$root/Sources/CSidecarSystem" "$root/Sources/SidecarProtocol" "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" \
   "${BASH_SOURCE[0]}" -type f -printf '%p %T@\n' | sort | cksum)
 if [ -x "$out/fuzz" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
   echo "$out/fuzz"
@@ -39,14 +39,14 @@ if [ -x "$out/fuzz" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
 fi
 
 cd "$out"
-clang -O2 -g -fsanitize=fuzzer-no-link,address -I "$root/Sources/CSystem/include" -c "$root/Sources/CSystem/CSystem.c" -o CSystem.o >&2
-"${common[@]}" "${features[@]}" -module-name WebSocketProtocol -emit-module -emit-library -static \
-  -o libWebSocketProtocol.a "$root"/Sources/WebSocketProtocol/*.swift >&2
-"${common[@]}" -module-name FuzzTargets -emit-module -emit-library -static \
-  -o libFuzzTargets.a "$root"/Tests/Fuzz/Targets/*.swift >&2
+clang -O2 -g -fsanitize=fuzzer-no-link,address -I "$root/Sources/CSidecarSystem/include" -c "$root/Sources/CSidecarSystem/CSidecarSystem.c" -o CSidecarSystem.o >&2
+"${common[@]}" "${features[@]}" -module-name SidecarProtocol -emit-module -emit-library -static \
+  -o libSidecarProtocol.a $(find "$root/Sources/SidecarProtocol" -name "*.swift" | sort) >&2
+"${common[@]}" -module-name SidecarFuzzTargets -emit-module -emit-library -static \
+  -o libSidecarFuzzTargets.a "$root"/Tests/Fuzz/Targets/*.swift >&2
 # lld, because gold warns about each symbol of the sanitizer.
 "${common[@]}" -module-name FuzzDriver -use-ld=lld -o fuzz.new "$root"/Tests/Fuzz/Driver/*.swift \
-  -L . -lFuzzTargets -lWebSocketProtocol CSystem.o -lssl -lcrypto -lz >&2
+  -L . -lSidecarFuzzTargets -lSidecarProtocol CSidecarSystem.o -lssl -lcrypto -lz >&2
 mv fuzz.new fuzz
 echo "$stamp" >stamp
 echo "$out/fuzz"

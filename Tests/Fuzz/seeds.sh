@@ -11,14 +11,14 @@ export SWIFT_BACKTRACE=enable=no
 
 rm -rf "$out"
 mkdir -p "$out"
-cases=$root/Tests/WebSocketProtocolTests
+cases=$root/Tests/SidecarProtocolTests
 # A module of its own, without the sanitizer: all that is wanted of it is that it writes files.
 swiftc -swift-version 6 -package-name sidecar -Onone -module-name Seeds -o "$out/write" \
-  -Xcc "-fmodule-map-file=$root/Sources/CZlib/module.modulemap" \
-  -Xcc "-fmodule-map-file=$root/Sources/COpenSSL/module.modulemap" \
-  -I "$root/Sources/CSystem/include" -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
+  -Xcc "-fmodule-map-file=$root/Sources/CSidecarZlib/module.modulemap" \
+  -Xcc "-fmodule-map-file=$root/Sources/CSidecarOpenSSL/module.modulemap" \
+  -I "$root/Sources/CSidecarSystem/include" -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
   "$here/Seeds/main.swift" "$cases/ConformanceCases.swift" "$cases/CompressionCases.swift" "$cases/Recorder.swift" \
-  -L "$root/.build-fuzz/release" -lWebSocketProtocol "$root/.build-fuzz/release/CSystem.o" -lssl -lcrypto -lz -sanitize-coverage=edge
+  -L "$root/.build-fuzz/release" -lSidecarProtocol "$root/.build-fuzz/release/CSidecarSystem.o" -lssl -lcrypto -lz -sanitize-coverage=edge
 "$out/write" "$out/all"
 
 for directory in "$out"/all/*; do

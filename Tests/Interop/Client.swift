@@ -1,5 +1,5 @@
 import Sidecar
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 /// The two ways to use a sidecar. Every test runs with both.

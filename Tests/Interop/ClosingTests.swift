@@ -1,5 +1,5 @@
 import Sidecar
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census, .timeLimit(.minutes(10))) struct `Closing a connection to a real server` {

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 import SidecarExecutor
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 /// How long a test waits for what should happen at once. Only a failure takes that long.

@@ -1,5 +1,5 @@
 import Sidecar
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census, .timeLimit(.minutes(10))) struct `Pings to and from a real server` {

@@ -1,6 +1,6 @@
 import Glibc
 import SidecarExecutor
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 /// How long a test waits for what should happen at once. Only a failure takes that long.
@@ -24,7 +24,7 @@ final class CommandProcess: Sendable {
   private let input: Stream
   private let output: Stream
   private let errors: Stream
-  private let status = Completion<Int32>()
+  private let status = Promise<Int32>()
 
   /// Starts `sidecar` with these arguments.
   convenience init(_ arguments: String...) throws {
@@ -77,7 +77,7 @@ final class CommandProcess: Sendable {
     let input = input
     CommandProcess.onOwnThread {
       input.write(bytes)
-      input.endWriting()
+      input.shutdownWrite()
     }
   }
 

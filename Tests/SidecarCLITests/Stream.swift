@@ -1,6 +1,6 @@
 import Glibc
 import SidecarExecutor
-import TestSupport
+import SidecarTestSupport
 
 /// One end of a connected pair, of which a command has the other one as a standard stream.
 ///
@@ -10,7 +10,7 @@ final class Stream: Sendable {
   let descriptor: Int32
   private let isSocket: Bool
   /// Everything has been read.
-  let ended = Completion<Void>()
+  let ended = Promise<Void>()
   private let received = Locked<[UInt8]>([])
 
   private init(owning descriptor: Int32, isSocket: Bool = true) {
@@ -84,7 +84,7 @@ final class Stream: Sendable {
     }
   }
 
-  func endWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
+  func shutdownWrite() { shutdown(descriptor, Int32(SHUT_WR)) }
 
   func endReading() { shutdown(descriptor, Int32(SHUT_RD)) }
 }

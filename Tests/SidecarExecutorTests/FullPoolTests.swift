@@ -1,7 +1,7 @@
 import Dispatch
 import Glibc
 import SidecarExecutor
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite struct `With the concurrency pool full of blocked tasks` {
@@ -24,12 +24,12 @@ private func failureWithFullPool() -> Int32 {
   for _ in 0..<100 { Task.detached { sleep(60) } }
   let bound = Duration.milliseconds(700)
 
-  let fired = Completion<Void>()
+  let fired = Promise<Void>()
   let timer = DeadlineTimer(.after(.milliseconds(1))) { fired.complete(()) }
   guard fired.wait(until: .after(bound)) != nil else { return 3 }
   timer.cancel()
 
-  let ran = Completion<Void>()
+  let ran = Promise<Void>()
   thread.post { ran.complete(()) }
   return ran.wait(until: .after(bound)) != nil ? 0 : 4
 }

@@ -1,6 +1,6 @@
 import Dispatch
 import Glibc
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import SidecarExecutor
@@ -41,7 +41,7 @@ import Testing
 
     func descriptorIsReady(_ readiness: Readiness) {
       let handedIn = DispatchSemaphore(value: 0)
-      SpareWorker.run { [queue] in
+      BlockingWorkQueue.run { [queue] in
         queue.enqueue(.closure { queue.requestStop() })
         handedIn.signal()
       }

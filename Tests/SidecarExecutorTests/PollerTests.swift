@@ -1,6 +1,6 @@
-import CSystem
+import CSidecarSystem
 import Glibc
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import SidecarExecutor

@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 import SidecarExecutor
 import Synchronization
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 /// An actor pinned to a sidecar thread.
@@ -41,7 +41,7 @@ private actor Pinned {
   @Test func `jobs run in the order they came, whatever their priority`() async throws {
     let thread = try SidecarThread()
     let log = Log()
-    let done = Completion<Void>()
+    let done = Promise<Void>()
     // The thread is held until everything is enqueued.
     let gate = DispatchSemaphore(value: 0)
     thread.post { gate.wait() }
@@ -126,7 +126,7 @@ private actor Pinned {
 
   @Test func `timers fire on the thread, in order and not early`() async throws {
     let thread = try SidecarThread()
-    let fired = Completion<[Int]>()
+    let fired = Promise<[Int]>()
     let start = ContinuousClock.now
     thread.post {
       var log: [Int] = []
@@ -151,7 +151,7 @@ private actor Pinned {
 
   @Test func `a flood of jobs does not keep timers and descriptors waiting`() async throws {
     let thread = try SidecarThread()
-    let fired = Completion<Void>()
+    let fired = Promise<Void>()
     let flooding = Atomic(true)
     @Sendable func flood() {
       if flooding.load(ordering: .relaxed) { thread.post(flood) }
@@ -168,7 +168,7 @@ private actor Pinned {
 
   @Test func `timers that are over as soon as they are set do not keep jobs waiting`() async throws {
     let thread = try SidecarThread()
-    let ran = Completion<Void>()
+    let ran = Promise<Void>()
     let past = Deadline(.now)
     @Sendable func again() {
       // Gives up by itself, so that a failure does not hold the thread for good.
@@ -243,7 +243,7 @@ private actor Pinned {
   @Test func `dropping the last reference ends the thread, also from the thread itself`() async throws {
     for dropsOnThread in [false, true] {
       weak var dropped: SidecarThread?
-      let ended = Completion<Void>()
+      let ended = Promise<Void>()
       do {
         let thread = try SidecarThread(name: "dropped")
         dropped = thread

@@ -1,19 +1,20 @@
 import Dispatch
 import Glibc
 import Synchronization
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import SidecarExecutor
 
 /// What a thread leaves behind, and who has to do what at its end.
 @Suite(.census) struct `The end of a sidecar thread` {
-  @Test func `what was enqueued before the stop runs on the thread, and what comes later on the stand-in`() async throws
+  @Test func `what was enqueued before the stop runs on the thread, and what comes later on the fallback executor`()
+    async throws
   {
     let thread = try SidecarThread()
     let gate = DispatchSemaphore(value: 0)
-    let before = Completion<Bool>()
-    let after = Completion<Bool>()
+    let before = Promise<Bool>()
+    let after = Promise<Bool>()
     thread.post {
       _ = gate.wait(timeout: .now() + 60)
       thread.post { before.complete(thread.loop.isRunning) }
@@ -43,7 +44,7 @@ import Testing
     thread.requestStop()
     #expect(await thread.joined(until: .after(patience)))
     #expect(watching.object == nil && timed.object == nil)
-    // On the stand-in.
+    // On the fallback executor.
     try await onThread {
       try thread.postAndWait(until: .after(patience)) {
         #expect(thread.loop.schedule(at: .after(.seconds(600)), timed.holding()) == nil)
@@ -56,10 +57,10 @@ import Testing
     #expect(eventually { timed.object == nil && observing.object == nil })
   }
 
-  @Test func `the stand-in runs one job at a time`() async throws {
+  @Test func `the fallback executor runs one job at a time`() async throws {
     let thread = try SidecarThread()
     #expect(await thread.shutdown())
-    let (entered, isNotAlone) = (Completion<Void>(), Completion<Bool>())
+    let (entered, isNotAlone) = (Promise<Void>(), Promise<Bool>())
     let other = DispatchSemaphore(value: 0)
     thread.post {
       entered.complete(())
@@ -95,7 +96,7 @@ import Testing
   @Test func `what was ready for a descriptor is not told to the next one in its place`() async throws {
     let thread = try SidecarThread()
     let stale = Tally()
-    let told = Completion<Void>()
+    let told = Promise<Void>()
     let pipes = try (0..<3).map { _ in try Pipe() }
     defer { for pipe in pipes { pipe.close() } }
     for pipe in pipes.prefix(2) { #expect(write(pipe.writeEnd, "x", 1) == 1) }
@@ -186,7 +187,7 @@ import Testing
 
   @Test func `dropping the last reference does not wait for a thread that is held`() async throws {
     let gate = DispatchSemaphore(value: 0)
-    let ended = Completion<Void>()
+    let ended = Promise<Void>()
     let hasReturned = Tally()
     try await onThread { () throws -> Void in
       let thread = try SidecarThread()
@@ -319,13 +320,13 @@ private final class Replacing: ReadinessHandler {
     func descriptorIsReady(_ readiness: Readiness) { tally.add() }
   }
 
-  private let told: Completion<Void>
+  private let told: Promise<Void>
   private let stale: Tally
   private let idle: Int32
   var loop: EventLoop?
   var victim: EventLoop.Registration?
 
-  init(_ told: Completion<Void>, _ stale: Tally, _ idle: Int32) {
+  init(_ told: Promise<Void>, _ stale: Tally, _ idle: Int32) {
     (self.told, self.stale, self.idle) = (told, stale, idle)
   }
 

@@ -1,7 +1,7 @@
 import Glibc
 import Sidecar
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census, .offThePool) struct `Behaviors` {
@@ -116,7 +116,7 @@ import Testing
     let client = try RawClient(server.port)
     client.open()
     client.send(RawFrame.ping().masked().bytes + RawFrame.close(1001).masked().bytes)
-    client.endWriting()
+    client.shutdownWrite()
     let connection = try server.connection()
     #expect(try connection.ended() == .init(stream: .endOfStream, close: .init(code: .goingAway), isClean: false))
     // Nothing comes, neither frames nor an end, until the server stops.

@@ -1,6 +1,6 @@
 import Sidecar
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census) struct `Compression` {

@@ -2,10 +2,10 @@ import Dispatch
 import Glibc
 import Sidecar
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
-@Suite(.aloneWithCensus, .serialized, .offThePool) struct `Lifecycle of a server` {
+@Suite(.aloneWithCensus, .serialized, .offThePool) struct `ShutdownStateMachine of a server` {
   @Test func `after the stop no thread and no descriptor is left`() throws {
     func cycle() throws {
       let server = try TestServer(behaviors: [.echo, .script([.open, .stall]), .acceptOnly, .fireHose(message: "x")])

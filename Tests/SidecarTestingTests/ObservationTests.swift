@@ -1,7 +1,7 @@
 import Glibc
 import Sidecar
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census, .offThePool) struct `Observations` {
@@ -58,7 +58,7 @@ import Testing
     for start in stride(from: 0, to: bytes.count, by: size) {
       client.send(bytes[start..<min(start + size, bytes.count)])
     }
-    client.endWriting()
+    client.shutdownWrite()
     let connection = try server.connection()
     #expect(try connection.ended() == .init(stream: .endOfStream, close: .init(code: 1000, reason: "x"), isClean: true))
     #expect(connection.messages == ["in time"])

@@ -44,7 +44,7 @@ final class RawClient {
     setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
   }
 
-  func endWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
+  func shutdownWrite() { shutdown(descriptor, Int32(SHUT_WR)) }
 
   /// Closes with a reset.
   func reset() {

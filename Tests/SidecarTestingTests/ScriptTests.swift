@@ -1,6 +1,6 @@
 import Glibc
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @Suite(.census, .offThePool) struct `Scripts` {
@@ -242,7 +242,7 @@ import Testing
     #expect(client.receiveToEnd() == ([], 0))
     client.send(RawFrame.text("still here").masked())
     #expect(try connection.messages(count: 1) == ["still here"])
-    client.endWriting()
+    client.shutdownWrite()
     #expect(try connection.scriptEnded() == .finished)
     #expect(try connection.ended().stream == .endOfStream)
     #expect(server.stop())

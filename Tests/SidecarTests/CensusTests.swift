@@ -1,7 +1,7 @@
 import Glibc
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar

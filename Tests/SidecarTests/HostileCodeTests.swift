@@ -1,7 +1,7 @@
 import Dispatch
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -23,7 +23,7 @@ import Testing
   @Test func `a closure that holds the thread is left behind with it, and can return later`() async throws {
     let server = try TestServer(behavior: .echo)
     let gate = DispatchSemaphore(value: 0)
-    let entered = Completion<Void>()
+    let entered = Promise<Void>()
     let client = try await WebSocketSidecar.connect(to: server.url)
     let waiting = Task { try await client.receive() }
     let running = Task {
@@ -56,7 +56,7 @@ import Testing
   @Test func `a message handler that holds the thread is left behind with it`() async throws {
     let server = try TestServer(behavior: .fireHose(message: "x"))
     let gate = DispatchSemaphore(value: 0)
-    let entered = Completion<Void>()
+    let entered = Promise<Void>()
     let client = try await WebSocketSidecar.connect(to: server.url) { _, _, _ in
       if entered.complete(()) { hold(gate) }
     }
@@ -71,8 +71,8 @@ import Testing
   @Test func `a task that ignores its cancellation is left behind, and can end later`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let gate = Completion<Void>()
-    let ended = Completion<Bool>()
+    let gate = Promise<Void>()
+    let ended = Promise<Bool>()
     let running = Task {
       try await client.run { sidecar in
         await gate.uncancellableValue()
@@ -126,7 +126,7 @@ import Testing
     let running = Task {
       try await client.run { _ in
         await withTaskCancellationHandler {
-          await Completion<Void>().value(until: .after(.seconds(60)))
+          await Promise<Void>().value(until: .after(.seconds(60)))
         } onCancel: {
           hold(gate)
         }
@@ -168,7 +168,7 @@ import Testing
   @Test func `a closure that holds a shared thread is named, and every call on the sidecar ends`() async throws {
     let server = try TestServer(behavior: .echo)
     let gate = DispatchSemaphore(value: 0)
-    let entered = Completion<Void>()
+    let entered = Promise<Void>()
     let thread = try SidecarThread(name: "shared")
     let client = try await WebSocketSidecar.connect(to: server.url, on: thread)
     let waiting = Task { try await client.receive() }
@@ -225,7 +225,7 @@ import Testing
 
   @Test func `a blocking call in the handler throws instead of deadlocking`() async throws {
     let server = try TestServer(behavior: .script([.open, .send("x")]))
-    let caught = Completion<[WebSocketError]>()
+    let caught = Promise<[WebSocketError]>()
     let client = try await WebSocketSidecar.connect(to: server.url) { sidecar, _, _ in
       caught.complete(errorsOfBlockingCalls(BlockingWebSocket(sidecar), server.url))
     }

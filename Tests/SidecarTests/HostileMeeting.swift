@@ -1,6 +1,6 @@
 import Glibc
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar

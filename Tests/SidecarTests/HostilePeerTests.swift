@@ -1,7 +1,7 @@
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 @testable import Sidecar
 

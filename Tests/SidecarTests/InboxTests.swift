@@ -2,9 +2,9 @@ import Glibc
 import SidecarExecutor
 import SidecarTesting
 import Synchronization
-import TestSupport
+import SidecarTestSupport
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 @testable import Sidecar
 
@@ -67,7 +67,7 @@ import WebSocketProtocol
   @Test func `reading is paused at the capacity and resumed by the receiver that takes the messages`() {
     let inbox = Inbox(capacity: 1000)
     let resumed = Atomic(0)
-    inbox.onRoom { resumed.wrappingAdd(1, ordering: .relaxed) }
+    inbox.onDrain { resumed.wrappingAdd(1, ordering: .relaxed) }
     #expect(!deliver([.binary(Array(repeating: 0, count: 900))], to: inbox))
     #expect(deliver([.binary(Array(repeating: 0, count: 100))], to: inbox))
     #expect(resumed.load(ordering: .relaxed) == 0)

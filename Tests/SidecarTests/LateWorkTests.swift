@@ -1,7 +1,7 @@
 import Dispatch
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -64,7 +64,7 @@ private actor Pinned {
   @Test func `an actor that is pinned to the thread goes on when the thread has ended`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let wasIsolated = Completion<Bool>()
+    let wasIsolated = Promise<Bool>()
     var actor: Pinned? = Pinned(client.thread) { wasIsolated.complete($0) }
     #expect(await actor?.increment() == 1)
     await client.shutdown()
@@ -117,7 +117,7 @@ private actor Pinned {
       let thread = try SidecarThread()
       // Not atomic on purpose: only isolation keeps the count right.
       let counter = UnsafeCounter()
-      let done = Completion<Void>()
+      let done = Promise<Void>()
       let total = 24
       for posted in 0..<total {
         if posted == (round % total) { thread.requestStop() }
@@ -135,7 +135,7 @@ private actor Pinned {
 }
 
 private final class UnsafeCounter: @unchecked Sendable {
-  // Isolated to the thread it is used on, or its stand-in.
+  // Isolated to the thread it is used on, or its fallback executor.
   var value = 0
 }
 

@@ -1,13 +1,13 @@
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 @testable import Sidecar
 
 @Suite struct `The queue of messages` {
   /// A run of short messages, as the sink makes them.
-  func run(_ texts: [String]) -> MessageRun {
+  func run(_ texts: [String]) -> PackedBatch {
     var arena = PayloadArena()
-    var run = MessageRun()
+    var run = PackedBatch()
     for text in texts {
       Array(text.utf8).withUnsafeBytes { bytes in
         if !arena.store(.text, isASCII: true, bytes, in: &run) { run = arena.startRun(.text, isASCII: true, bytes) }

@@ -1,9 +1,9 @@
 import Glibc
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 @testable import Sidecar
 @testable import SidecarTransport
@@ -12,8 +12,8 @@ import WebSocketProtocol
 @Suite(.aloneWithCensus, .serialized) struct `Safeguards of the outbox` {
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1, thread: thread, expectation: Expectation())
-    let socket = TCPSocket(owning: dup(0))
+    let outbox = Outbox(highWatermark: 1, thread: thread, responseHint: ResponseHint())
+    let socket = StreamSocket(owning: dup(0))
     outbox.refuse(.closed(nil))
     outbox.take(socket)
     outbox.open {}
@@ -27,10 +27,10 @@ import WebSocketProtocol
   private func withHeldSender(
     highWatermark: Int, _ body: (Outbox) throws -> Void, behind: (Outbox) throws -> Void
   ) async throws {
-    let outbox = Outbox(highWatermark: highWatermark, thread: try SidecarThread(), expectation: Expectation())
+    let outbox = Outbox(highWatermark: highWatermark, thread: try SidecarThread(), responseHint: ResponseHint())
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-    outbox.take(TCPSocket(owning: pair[0]))
+    outbox.take(StreamSocket(owning: pair[0]))
     outbox.open {}
     // The socket blocks, and nobody reads it.
     let count = 8 << 20
@@ -74,7 +74,7 @@ import WebSocketProtocol
   }
 
   @Test func `a sender that waits for room goes on when another one has written it all`() async throws {
-    let room = Completion<Void>()
+    let room = Promise<Void>()
     try await withHeldSender(highWatermark: 1) { outbox in
       guard case .full = outbox.send("x", orWait: room) else { return somethingElseCame() }
       #expect(room.current == nil)
@@ -113,7 +113,7 @@ import WebSocketProtocol
     let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
     let (client, sending) = try await blockedSender(server)
     client.coordinator.request(bound: .seconds(600), keepingUnread: false, payload: .normal)
-    let ended = Completion<Result<Void, WebSocketError>>()
+    let ended = Promise<Result<Void, WebSocketError>>()
     Task { ended.complete(await sending.value) }
     if case .value(.failure(let error)) = await ended.value(until: .after(.seconds(20))) {
       #expect(error == .closed(nil))
@@ -130,7 +130,7 @@ import WebSocketProtocol
     let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
     let (client, sending) = try await blockedSender(server)
     try await server.connection().perform([.reset])
-    let ended = Completion<Result<Void, WebSocketError>>()
+    let ended = Promise<Result<Void, WebSocketError>>()
     Task { ended.complete(await sending.value) }
     if case .value(.failure(.connectionLost)) = await ended.value(until: .after(.seconds(20))) {
     } else {

@@ -2,9 +2,9 @@ import Dispatch
 import Glibc
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 @testable import Sidecar
 @testable import SidecarTransport
@@ -20,7 +20,7 @@ import WebSocketProtocol
       behavior: .script([.open, .receiveClose, .waitFor(answer), .sendClose(), .endOfStream]))
     let client = try await WebSocketSidecar.connect(to: server.url)
     let gate = DispatchSemaphore(value: 0)
-    let (running, cancelling, goOn) = (Completion<Void>(), Completion<Void>(), Completion<Void>())
+    let (running, cancelling, goOn) = (Promise<Void>(), Promise<Void>(), Promise<Void>())
     let run = Task {
       try await client.run { _ in
         await withTaskCancellationHandler {
@@ -87,7 +87,7 @@ import WebSocketProtocol
 
   @Test func `a sidecar is counted out before its report`() async throws {
     let client = try WebSocketSidecar("ws://127.0.0.1:9/")
-    let sidecars = Completion<Int>()
+    let sidecars = Promise<Int>()
     client.coordinator.report.whenComplete { _ in sidecars.complete(LiveCounters.sidecars.value) }
     await client.shutdown()
     #expect(await sidecars.uncancellableValue() == 0)
@@ -100,7 +100,7 @@ import WebSocketProtocol
     configuration.onLog = { if case .connectionEnded = $0 { endings.add() } }
     let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
     let status = try await client.close()
-    let told = Completion<Void>()
+    let told = Promise<Void>()
     client.connection.post { connection in
       connection.finish(CloseStatus(code: .abnormalClosure, reason: "", initiator: .us, error: .cancelled))
       told.complete(())
@@ -116,8 +116,8 @@ import WebSocketProtocol
     let server = try TestServer(
       behavior: .script([.open, .ignorePings, .sendClose(.goingAway), .continue(as: .silent)]))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let (released, ended) = (Completion<ContinuousClock.Instant>(), Completion<ContinuousClock.Instant>())
-    try client.postPing(Pings.payload(nil)).whenComplete { _ in released.complete(.now) }
+    let (released, ended) = (Promise<ContinuousClock.Instant>(), Promise<ContinuousClock.Instant>())
+    try client.postPing(PendingPings.payload(nil)).whenComplete { _ in released.complete(.now) }
     client.places.ended.whenComplete { _ in ended.complete(.now) }
     // The server keeps the stream for the whole of our grace.
     let between = await released.uncancellableValue().duration(to: ended.uncancellableValue())
@@ -174,11 +174,11 @@ import WebSocketProtocol
   // MARK: What comes second
 
   @Test func `the first end counts for Pings too`() throws {
-    let pings = Pings()
+    let pings = PendingPings()
     pings.end(.closed(nil))
     pings.end(.cancelled)
-    let late = Pings.Answer()
-    pings.expect(try Pings.payload(nil), answer: late)
+    let late = PendingPings.Answer()
+    pings.expect(try PendingPings.payload(nil), answer: late)
     #expect(throws: WebSocketError.closed(nil)) { try late.current?.get() }
   }
 
@@ -187,7 +187,7 @@ import WebSocketProtocol
   @Test func `what a peer said before it was gone is heard, although writing to it fails first`() async throws {
     let server = try TestServer(behavior: .script([.open, .continue(as: .silent)]))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let isHeld = Completion<Void>()
+    let isHeld = Promise<Void>()
     client.connection.post { connection in
       // Held until the peer is gone, so that nothing is read before something is written.
       isHeld.complete(())
@@ -207,7 +207,7 @@ import WebSocketProtocol
   @Test func `a Close that came with a Ping is heard, although answering the Ping fails`() async throws {
     let server = try TestServer(behavior: .script([.open, .continue(as: .silent)]))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let isHeld = Completion<Void>()
+    let isHeld = Promise<Void>()
     client.connection.post { connection in
       // Held until the peer is gone, so that what it sent is read together.
       isHeld.complete(())
@@ -233,7 +233,7 @@ import WebSocketProtocol
     let client = try WebSocketSidecar(server.url)
     let connection = try await server.connection()
     _ = try await connection.request()
-    let (gate, isHeld) = (DispatchSemaphore(value: 0), Completion<Void>())
+    let (gate, isHeld) = (DispatchSemaphore(value: 0), Promise<Void>())
     // Held until the server has seen the end, however long it waits for that.
     client.thread.post {
       isHeld.complete(())
@@ -249,7 +249,7 @@ import WebSocketProtocol
 
   @Test func `each step of connecting has its time`() async throws {
     let gate = DispatchSemaphore(value: 0)
-    let left = Completion<Void>()
+    let left = Promise<Void>()
     var configuration = WebSocketConfiguration()
     configuration.resolutionTimeout = .milliseconds(10)
     configuration.connectTimeout = .milliseconds(10)
@@ -261,7 +261,7 @@ import WebSocketProtocol
     }
     let (full, mute) = (try TestServer.fullPort(), try TestServer(behavior: .acceptOnly))
     for (url, step) in [
-      ("ws://slow.invalid/", WebSocketError.WaitedFor.resolution), (full.url, .connect),
+      ("ws://slow.invalid/", WebSocketError.TimeoutPhase.resolution), (full.url, .connect),
       (mute.url, .openingHandshake),
     ] {
       let client = try WebSocketSidecar(url, configuration: configuration)
@@ -396,7 +396,7 @@ import WebSocketProtocol
       var pair: [Int32] = [0, 0]
       guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { exit(2) }
       Glibc.close(pair[1])
-      let socket = TCPSocket(owning: pair[0])
+      let socket = StreamSocket(owning: pair[0])
       let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { socket.write($0) }
       exit(result == .failed(SystemError("send", code: EPIPE)) ? 0 : 3)
     }
@@ -423,7 +423,7 @@ import WebSocketProtocol
         }
       }
     }
-    #expect(size > 0 && size <= 2 * TCPSocket.receiveBufferWithinMachine)
+    #expect(size > 0 && size <= 2 * StreamSocket.sameHostReceiveBuffer)
     #expect(await client.shutdown().isClean)
     await server.stop()
   }

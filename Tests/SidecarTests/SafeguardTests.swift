@@ -3,7 +3,7 @@ import Glibc
 import SidecarExecutor
 import SidecarTesting
 import SidecarTransport
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -116,8 +116,8 @@ import Testing
     let server = try TestServer(behavior: .echo)
     let port = try #require(UInt16(server.url.dropLast().split(separator: ":").last ?? ""))
     let gate = DispatchSemaphore(value: 0)
-    let entered = Completion<Void>()
-    let left = Completion<Void>()
+    let entered = Promise<Void>()
+    let left = Promise<Void>()
     var configuration = WebSocketConfiguration()
     configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
       entered.complete(())
@@ -175,7 +175,7 @@ import Testing
   /// A client whose thread is held until the gate is signalled.
   private func heldClient(_ url: String, _ gate: DispatchSemaphore) async throws -> WebSocketSidecar {
     let client = try await WebSocketSidecar.connect(to: url)
-    let entered = Completion<Void>()
+    let entered = Promise<Void>()
     client.thread.post {
       entered.complete(())
       holdThread(gate)
@@ -302,7 +302,7 @@ import Testing
   @Test func `a task that waits for the shutdown is not given up with those that ignore it`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let (hasBegun, goOn) = (Completion<Void>(), Completion<Void>())
+    let (hasBegun, goOn) = (Promise<Void>(), Promise<Void>())
     let ignoring = Task {
       try await client.run { _ in
         hasBegun.complete(())
@@ -349,7 +349,7 @@ import Testing
   @Test func `the end is announced when everything else about it is true`() async throws {
     let server = try TestServer(behavior: .echo)
     let created = Created()
-    let seen = Completion<(CloseStatus?, Int)>()
+    let seen = Promise<(CloseStatus?, Int)>()
     var configuration = WebSocketConfiguration()
     configuration.onLog = { event in
       // The last thing before the announcement.
@@ -362,7 +362,7 @@ import Testing
     // The sidecar holds its log, and the log the sidecar.
     defer { created.sidecar.withLock { $0 = nil } }
     try await client.connected()
-    let threads = Completion<Int>()
+    let threads = Promise<Int>()
     client.thread.whenEnded { threads.complete(LiveCounters.threads.value) }
     await client.shutdown()
     let (status, connections) = await seen.uncancellableValue()
@@ -430,7 +430,7 @@ import Testing
   @Test func `a task that asked for the shutdown and then does not return is released too`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let gate = Completion<Void>()
+    let gate = Promise<Void>()
     await #expect(throws: WebSocketError.closed(nil)) {
       try await client.run { sidecar in
         #expect(await sidecar.shutdown().isClean)
@@ -490,7 +490,7 @@ import Testing
   // MARK: Descriptors
 
   @Test func `a socket that is closed twice closes nobody else's descriptor`() throws {
-    let socket = TCPSocket(owning: dup(0))
+    let socket = StreamSocket(owning: dup(0))
     socket.close()
     let reused = dup(0)
     defer { Glibc.close(reused) }

@@ -2,7 +2,7 @@ import Dispatch
 import SidecarExecutor
 import SidecarTesting
 import SidecarTransport
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -85,21 +85,21 @@ struct Cell: Sendable, CustomTestStringConvertible {
       }
     case .onSidecarThread:
       try await expectShutdown(of: stage, cell) { client, bound in
-        let requested = Completion<ShutdownReport>()
+        let requested = Promise<ShutdownReport>()
         client.connection.post { _ in requested.complete(blockingShutdown(client, bound)) }
         _ = await requested.uncancellableValue()
         return await client.shutdown(within: .seconds(60))
       }
     case .ownTask:
       try await expectShutdown(of: stage, cell) { client, bound in
-        let published = Completion<MonotonicInstant>()
+        let published = Promise<MonotonicInstant>()
         client.coordinator.report.whenComplete { _ in published.complete(.now) }
         do {
           // The task waits for the shutdown that would have to wait for the task.
           return try await client.run { await $0.shutdown(within: bound) }
         } catch WebSocketError.closed(nil) {
           // On a busy machine it may not come to return in the moment that it has for that; who waits for it is released then.
-          #expect(try #require(published.current).duration(to: .now) >= Lifecycle.grace)
+          #expect(try #require(published.current).duration(to: .now) >= ShutdownStateMachine.grace)
           return await client.shutdown()
         }
       }
@@ -158,7 +158,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
 
 /// What Dispatch opens once and keeps is opened before anything is counted.
 func warmUp() async {
-  _ = await Completion<Void>().value(until: .after(.milliseconds(1)))
+  _ = await Promise<Void>().value(until: .after(.milliseconds(1)))
   _ = sleeper
   try? await Task.sleep(for: .milliseconds(1))
 }

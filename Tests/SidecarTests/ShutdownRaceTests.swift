@@ -1,7 +1,7 @@
 import Dispatch
 import SidecarExecutor
 import SidecarTesting
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -10,7 +10,7 @@ import Testing
 @Suite(.aloneWithCensus, .serialized) struct `A shutdown in a race` {
   /// Holds a thread until what is returned is signalled.
   private func hold(_ thread: SidecarThread) async -> DispatchSemaphore {
-    let isHeld = Completion<Void>()
+    let isHeld = Promise<Void>()
     let release = DispatchSemaphore(value: 0)
     thread.post {
       isHeld.complete(())

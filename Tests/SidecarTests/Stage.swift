@@ -2,7 +2,7 @@ import Dispatch
 import SidecarExecutor
 import SidecarTesting
 import SidecarTransport
-import TestSupport
+import SidecarTestSupport
 import Testing
 
 @testable import Sidecar
@@ -16,7 +16,7 @@ final class Stage: @unchecked Sendable {
   /// A call that is pending, and has to end.
   struct Call: Sendable {
     let name: String
-    let ended = Completion<Void>()
+    let ended = Promise<Void>()
   }
 
   let phase: Phase
@@ -25,9 +25,9 @@ final class Stage: @unchecked Sendable {
   private var fullPort: TestServer.FullPort?
   /// Holds the resolver until the end of the test.
   private let resolverGate = DispatchSemaphore(value: 0)
-  private let resolverEntered = Completion<Void>()
-  private let resolverLeft = Completion<Void>()
-  private let handled = Completion<Void>()
+  private let resolverEntered = Promise<Void>()
+  private let resolverLeft = Promise<Void>()
+  private let handled = Promise<Void>()
 
   init(_ phase: Phase, peerIsSilent: Bool) async throws {
     self.phase = phase

@@ -2,7 +2,7 @@ import Foundation
 import Sidecar
 import SidecarTesting
 import Testing
-import WebSocketProtocol
+import SidecarProtocol
 
 /// What RFC 6455 and RFC 7692 ask of a client's bytes, as a server sees them.
 @Suite struct WireTests {

@@ -1,4 +1,4 @@
-import FuzzTargets
+import SidecarFuzzTargets
 import Glibc
 
 /// The target that this process fuzzes: named by the environment, because libFuzzer has the command line.

@@ -1,5 +1,5 @@
 import Foundation
-import FuzzTargets
+import SidecarFuzzTargets
 import Testing
 
 /// The inputs in the repository, through the properties that the fuzzer asserts: without the fuzzer, in every test run.

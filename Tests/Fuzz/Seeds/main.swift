@@ -3,7 +3,7 @@
 // Compiled by seeds.sh together with the conformance cases; takes the folder to write to.
 
 import Foundation
-import WebSocketProtocol
+import SidecarProtocol
 
 let folder = URL(filePath: CommandLine.arguments[1])
 

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// Close frames: what is accepted can be sent as it came, and the receiver judges as the payload does.
 func checkClose(_ input: inout FuzzInput) throws(PropertyFailure) {

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// A connection without a socket: the parser of the answer, the receiver and the closing handshake, put together as a
 /// client puts them.
@@ -113,7 +113,7 @@ private struct MachineSink: ReceiveSink {
     self.log = log
   }
 
-  var freeRoom: UnsafeMutableRawBufferPointer { log.freeRoom }
+  var inflateDestination: UnsafeMutableRawBufferPointer { log.inflateDestination }
 
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     log.receiveMessage(kind, bytes)

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// A sink that writes down what it is told, as bytes that can be compared quickly, and notices what must not happen.
 struct EventLog: ReceiveSink {
@@ -20,7 +20,7 @@ struct EventLog: ReceiveSink {
 
   /// Offered to whoever can put a message there.
   private let room = Room()
-  var freeRoom: UnsafeMutableRawBufferPointer { room.memory }
+  var inflateDestination: UnsafeMutableRawBufferPointer { room.memory }
 
   init(limits: ProtocolLimits) {
     maximumMessageSize = limits.maximumMessageSize

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// Frames and messages: cutting changes nothing, and what was understood can be said again.
 func checkFrames(_ input: inout FuzzInput) throws(PropertyFailure) {

@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// The bytes of one run: a few that choose how, and the rest, which is what the peer sends.
 struct FuzzInput {

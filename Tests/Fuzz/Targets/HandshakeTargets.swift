@@ -1,4 +1,4 @@
-import WebSocketProtocol
+import SidecarProtocol
 
 /// The request that all answers belong to: its key is the example of RFC 6455 §1.3, so that seeds can have the answer.
 func fixedRequest(flags: UInt8) throws(PropertyFailure) -> OpeningRequest {
@@ -61,7 +61,8 @@ private func checkHead(
   }
   if let received = received.request {
     try require(received.key.isWellFormed && !received.target.isEmpty, "a request was accepted that is none")
-    let answer = OpeningAnswer(accepting: received, deflate: PermessageDeflate.answer(to: received.extensions)?.element)
+    let answer = ServerResponse(
+      accepting: received, deflate: PermessageDeflate.answer(to: received.extensions)?.element)
     try require(!answer.bytes.isEmpty, "a request has no answer")
   }
 }

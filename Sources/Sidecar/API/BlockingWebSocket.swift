@@ -1,0 +1,194 @@
+public import SidecarExecutor
+public import SidecarProtocol
+
+/// A WebSocket connection for code without `async`.
+///
+/// ```swift
+/// let socket = try BlockingWebSocket("ws://localhost:9000/feed")
+/// try socket.send("hello")
+/// while let message = try socket.receive() { print(message) }
+/// print(socket.shutdown(within: .seconds(5)))
+/// ```
+///
+/// The same sidecar with the same verbs; each call blocks the calling thread for as long as the asynchronous one would
+/// suspend its task. Nothing here needs the concurrency pool, so it works also where that is full.
+///
+/// Can be used from several threads at once; a call that is blocked is released by ``shutdown(within:keepingUnread:)``
+/// on another thread. Not for asynchronous code, which the compiler enforces where it can; on a sidecar's own thread a
+/// call that would block throws ``WebSocketError/blockedSidecarThread`` instead of deadlocking.
+public final class BlockingWebSocket: Sendable {
+  /// The sidecar underneath, for code that has both worlds.
+  public let sidecar: WebSocketSidecar
+
+  @usableFromInline let inbox: Inbox
+  private let outbox: Outbox
+  private var places: SharedConnectionState { sidecar.places }
+
+  /// Connects, and returns when the connection is open; with `sharedThread`, on that thread instead of one of its own.
+  ///
+  /// Throws what ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws; nothing is left behind then.
+  @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:on:handler:)")
+  public init(
+    _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil
+  ) throws(WebSocketError) {
+    try BlockingWebSocket.checkMayBlock()
+    sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread)
+    inbox = sidecar.inbox
+    outbox = sidecar.outbox
+    if case .failure(let error) = sidecar.places.opened.wait(until: .never) {
+      BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
+      throw error
+    }
+  }
+
+  /// Wraps a sidecar, connected or not, which can still be used as well.
+  public init(_ sidecar: WebSocketSidecar) {
+    self.sidecar = sidecar
+    inbox = sidecar.inbox
+    outbox = sidecar.outbox
+  }
+
+  /// Sends a message; blocks while the outbound queue is full, at most for `timeout` (default: as long as it takes).
+  ///
+  /// Throws ``WebSocketError/timedOut(_:)`` (the message was not queued then), ``WebSocketError/closed(_:)``, or what
+  /// ended the connection.
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(
+    _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
+  ) throws(WebSocketError) {
+    try BlockingWebSocket.checkMayBlock()
+    switch outbox.send(message, compress: compress, orWait: nil) {
+    case .admitted: return
+    case .failed(let error): throw error
+    case .notOpen, .full: try sendWaiting(message, compress: compress, until: .after(timeout))
+    }
+  }
+
+  private func sendWaiting(
+    _ message: WebSocketMessage, compress: Bool, until deadline: Deadline
+  ) throws(WebSocketError) {
+    while true {
+      switch outbox.send(message, compress: compress, orWait: nil) {
+      case .admitted: return
+      case .failed(let error): throw error
+      case .notOpen:
+        guard let opening = places.opened.wait(until: deadline) else { throw .timedOut(.send) }
+        _ = try opening.get()
+      case .full:
+        let room = Promise<Void>()
+        switch outbox.send(message, compress: compress, orWait: room) {
+        case .admitted: return
+        case .failed(let error): throw error
+        case .notOpen: continue
+        case .full:
+          if room.wait(until: deadline) != nil { continue }
+          _ = outbox.withdraw(room)
+          throw .timedOut(.send)
+        }
+      }
+    }
+  }
+
+  /// Sends a text message; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(_ text: String, compress: Bool = true, timeout: Duration? = nil) throws(WebSocketError) {
+    try send(.text(text), compress: compress, timeout: timeout)
+  }
+
+  /// Sends a binary message of a copy of `bytes`; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
+  @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
+  public func send(_ bytes: [UInt8], compress: Bool = true, timeout: Duration? = nil) throws(WebSocketError) {
+    try send(.binary(WebSocketPayload(bytes)), compress: compress, timeout: timeout)
+  }
+
+  /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
+  ///
+  /// Blocks at most for `timeout` (default: as long as the connection lives). Throws ``WebSocketError/timedOut(_:)``, or
+  /// what ended the connection.
+  @available(*, noasync, message: "use WebSocketSidecar.receive(timeout:)")
+  @inlinable @inline(__always)
+  public func receive(timeout: Duration? = nil) throws(WebSocketError) -> WebSocketMessage? {
+    if let message = inbox.nextAtFront() { return message }
+    return try waitForNext(timeout: timeout)
+  }
+
+  @usableFromInline
+  func waitForNext(timeout: Duration?) throws(WebSocketError) -> WebSocketMessage? {
+    if SidecarThread.isAnyCurrent {
+      if let reception = inbox.next() { return try reception.get() }
+      throw .blockedSidecarThread
+    }
+    return try inbox.waitForNext(until: .after(timeout)).get()
+  }
+
+  /// Sends a Ping and returns how long the Pong took; see ``WebSocketSidecar/ping(_:timeout:)``.
+  @available(*, noasync, message: "use WebSocketSidecar.ping(_:timeout:)")
+  @discardableResult
+  public func ping(_ payload: [UInt8]? = nil, timeout: Duration? = nil) throws(WebSocketError) -> Duration {
+    try BlockingWebSocket.checkMayBlock()
+    let payload = try PendingPings.payload(payload)
+    let deadline = Deadline.after(timeout)
+    guard let opening = places.opened.wait(until: deadline) else { throw .timedOut(.pong) }
+    _ = try opening.get()
+    let answer = sidecar.postPing(payload)
+    guard let result = answer.wait(until: deadline) else {
+      places.pings.forget(answer)
+      throw .timedOut(.pong)
+    }
+    return try result.get()
+  }
+
+  /// How the connection ended; nil while it has not.
+  public var closeStatus: CloseStatus? { sidecar.closeStatus }
+
+  /// Closes the connection and returns how it ended; see ``WebSocketSidecar/close(code:reason:timeout:)``.
+  @available(*, noasync, message: "use WebSocketSidecar.close(code:reason:timeout:)")
+  @discardableResult
+  public func close(
+    code: CloseCode = .normalClosure, reason: String = "", timeout: Duration? = nil
+  ) throws(WebSocketError) -> CloseStatus {
+    try BlockingWebSocket.checkMayBlock()
+    let deadline = try sidecar.postClose(code: code, reason: reason, timeout: timeout)
+    guard let status = places.ended.wait(until: deadline) else { throw .timedOut(.closingHandshake) }
+    return status
+  }
+
+  /// Runs `body` on the sidecar's thread and returns its result; see ``WebSocketSidecar/run(_:)``.
+  ///
+  /// Throws what `body` throws, ``WebSocketError/closed(_:)`` when the sidecar is closing or closed, and
+  /// ``WebSocketError/timedOut(_:)`` after `timeout` (default: nil, no bound): then `body` is cancelled, but may still be running.
+  @available(*, noasync, message: "use WebSocketSidecar.run(_:)")
+  public func run<Result: Sendable>(
+    timeout: Duration? = nil, _ body: @escaping @Sendable (isolated WebSocketSidecar) async throws -> Result
+  ) throws -> Result {
+    try BlockingWebSocket.checkMayBlock()
+    let (outcome, cancel) = try sidecar.startRun(body)
+    guard let result = outcome.wait(until: .after(timeout)) else {
+      cancel()
+      throw WebSocketError.timedOut(.run)
+    }
+    return try result.get()
+  }
+
+  /// Ends the sidecar within `bound` (default: 5 s); see ``WebSocketSidecar/shutdown(within:keepingUnread:)``.
+  ///
+  /// On a sidecar's own thread it only requests the shutdown, and returns a report whose steps are under way.
+  @available(*, noasync, message: "use WebSocketSidecar.shutdown(within:keepingUnread:)")
+  @discardableResult
+  public func shutdown(within bound: Duration = .seconds(5), keepingUnread: Bool = false) -> ShutdownReport {
+    BlockingWebSocket.waitForShutdown(of: sidecar, within: bound, keepingUnread: keepingUnread)
+  }
+
+  @discardableResult
+  private static func waitForShutdown(
+    of sidecar: WebSocketSidecar, within bound: Duration, keepingUnread: Bool
+  ) -> ShutdownReport {
+    let isFirst = sidecar.coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
+    if SidecarThread.isAnyCurrent { return sidecar.coordinator.provisionalReport }
+    return sidecar.coordinator.waitForReport(requestedWithin: isFirst ? bound : nil)
+  }
+
+  private static func checkMayBlock() throws(WebSocketError) {
+    if SidecarThread.isAnyCurrent { throw .blockedSidecarThread }
+  }
+}

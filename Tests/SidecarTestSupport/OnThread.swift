@@ -1,0 +1,13 @@
+internal import Foundation
+internal import SidecarExecutor
+
+/// Runs `body` on a thread of its own and suspends until it has returned.
+///
+/// For code that blocks: on a thread of the concurrency pool it would keep the other tests from running.
+public func onThread<Result: Sendable>(
+  _ body: @escaping @Sendable () throws -> Result
+) async throws -> Result {
+  let result = Promise<Swift.Result<Result, any Error>>()
+  Thread.detachNewThread { result.complete(Swift.Result { try body() }) }
+  return try await result.uncancellableValue().get()
+}

@@ -1,0 +1,77 @@
+import SidecarExecutor
+import SidecarTesting
+import SidecarTestSupport
+import Testing
+import SidecarProtocol
+
+@testable import Sidecar
+
+/// Each busy-poll of these tests is in vain, and counted as such: nobody answers.
+@Suite(.census) struct `The answer to what was asked is watched for` {
+  private func withSilentServer(_ body: (WebSocketSidecar) async throws -> Void) async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .sendClose(), .endOfStream]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    try await body(client)
+    #expect(await client.shutdown().isClean)
+    await server.stop()
+  }
+
+  @Test func `when a receiver begins to wait for it`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.busyPollMissCount
+      try await client.send("question")
+      #expect(client.thread.busyPollMissCount == before)
+      await #expect(throws: WebSocketError.timedOut(.receive)) {
+        try await client.receive(timeout: .milliseconds(50))
+      }
+      #expect(eventually { client.thread.busyPollMissCount > before })
+    }
+  }
+
+  @Test func `when a receiver that waits already is to get it`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.busyPollMissCount
+      let receiving = Task.immediate { try await client.receive() }
+      #expect(eventually { client.inbox.hasWaiters })
+      #expect(client.thread.busyPollMissCount == before)
+      try await client.send("question")
+      #expect(eventually { client.thread.busyPollMissCount > before })
+      receiving.cancel()
+      await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
+      // Nobody waits any more, and nobody is asked on anybody's behalf.
+      #expect(!client.places.responseHint.isAwaited)
+    }
+  }
+
+  @Test func `when a thread waits for it`() async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .sendClose(), .endOfStream]))
+    let url = server.url
+    try await onThread {
+      let client = try BlockingWebSocket(url)
+      let before = client.sidecar.thread.busyPollMissCount
+      try client.send("question")
+      #expect(throws: WebSocketError.timedOut(.receive)) { try client.receive(timeout: .milliseconds(50)) }
+      #expect(eventually { client.sidecar.thread.busyPollMissCount > before })
+      #expect(client.shutdown().isClean)
+    }
+    await server.stop()
+  }
+
+  @Test func `but not by a receiver where nothing was asked`() async throws {
+    try await withSilentServer { client in
+      let before = client.thread.busyPollMissCount
+      await #expect(throws: WebSocketError.timedOut(.receive)) {
+        try await client.receive(timeout: .milliseconds(50))
+      }
+      #expect(client.thread.busyPollMissCount == before)
+    }
+  }
+
+  @Test func `and not for what has been heard since`() {
+    let responseHint = ResponseHint()
+    #expect(responseHint.ask())
+    #expect(!responseHint.ask())
+    responseHint.heardPeer()
+    #expect(responseHint.ask())
+  }
+}
