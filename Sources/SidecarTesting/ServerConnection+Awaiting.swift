@@ -100,22 +100,14 @@ extension ServerConnection {
   private func parseRequest() -> WaitOutcome {
     if request != nil { return .came }
     if requestViolation != nil { return .cannotCome }
-    do throws(HandshakeViolation) {
-      let bytes = unparsed
-      let (consumed, received) = try bytes.withUnsafeBufferPointer { bytes throws(HandshakeViolation) in
-        try requestParser.receive(UnsafeRawBufferPointer(bytes))
-      }
-      unparsed.removeFirst(consumed)
-      guard let received else { return inputHasEnded ? .cannotCome : .notYet }
-      let request = TestServer.Request(received)
-      self.request = request
-      see(.request(request))
-      return .came
-    } catch {
-      requestViolation = error
-      see(.requestViolation(error.description))
-      return .cannotCome
+    var bytes = unparsed
+    unparsed = bytes.withUnsafeMutableBytes { bytes in
+      guard var input = ReadCursor(bytes) else { return [] }
+      if let event = protocolState.receive(&input, into: &sink) { handle(event) }
+      return Array(input.remaining)
     }
+    if request != nil { return .came }
+    return requestViolation != nil || inputHasEnded ? .cannotCome : .notYet
   }
 }
 

@@ -11,7 +11,6 @@ extension ServerConnection {
     else { return }
     self.agreement = agreement
     deflater = Deflater(agreement, role: .server)
-    receiver = MessageReceiver(role: .server, limits: limits, deflate: agreement)
   }
 
   /// The frame of a message that is sent once.

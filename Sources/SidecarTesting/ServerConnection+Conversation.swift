@@ -3,28 +3,49 @@ internal import SidecarProtocol
 
 /// What the client says, and what is answered: to the script while one runs, by the behaviour otherwise.
 extension ServerConnection {
-  func handle(_ event: ServerSink.Event) {
+  func handle(_ message: WebSocketMessage) {
+    see(.message(message))
+    if scriptIsRunning { receiveBacklog.append(message) } else { respond(to: message) }
+  }
+
+  func handle(_ event: WebSocketConnection.Event) {
     switch event {
-    case .message(let message):
-      see(.message(message))
-      if scriptIsRunning { receiveBacklog.append(message) } else { respond(to: message) }
-    case .ping(let payload):
-      see(.ping(payload))
+    case .ping(let payload, let answer):
+      see(.ping(Array(payload)))
       if scriptIsRunning { receiveBacklog.pings += 1 }
-      answerPing(payload)
+      if answer { payload.withUnsafeBytes { write(.pong, $0) } }
     case .pong(let payload):
-      see(.pong(payload))
+      see(.pong(Array(payload)))
       if scriptIsRunning { receiveBacklog.pongs += 1 }
-    case .close(let code, let reason):
-      let close = TestServer.ReceivedClose(code: code, reason: reason)
+    case .close(let payload, let reply):
+      let close = TestServer.ReceivedClose(code: payload.code, reason: payload.reason)
       receivedClose = close
       see(.close(close))
-      if scriptIsRunning { receiveBacklog.closes += 1 } else { answerClose() }
-    case .violation(let violation):
+      if scriptIsRunning { receiveBacklog.closes += 1 }
+      carryOut(reply)
+    case .violation(let violation, let reply):
       self.violation = violation
       see(.violation(violation.description))
-      if !scriptIsRunning { answerViolation() }
+      carryOut(reply)
+    case .requested(let received):
+      let request = TestServer.Request(received)
+      self.request = request
+      see(.request(request))
+    case .handshakeFailed:
+      guard case .handshake(let violation) = protocolState.settledEnd?.cause else { return }
+      requestViolation = violation
+      see(.requestViolation(violation.description))
+    // A server receives no responses, and its sink is never full.
+    case .opened, .pause: break
     }
+  }
+
+  /// What the protocol answers by itself now: a script decides about Close frames and violations.
+  var automaticReplies: WebSocketConnection.AutomaticReplies {
+    if isSilent { return [] }
+    var replies: WebSocketConnection.AutomaticReplies = scriptIsRunning ? [] : .closing
+    if answersPings { replies.insert(.pongs) }
+    return replies
   }
 
   private var isSilent: Bool {
@@ -33,7 +54,7 @@ extension ServerConnection {
 
   func respond(to message: WebSocketMessage) {
     // RFC 6455 §5.5.1: behind our Close frame, no data is sent.
-    guard closing.canSend else { return }
+    guard protocolState.canSend else { return }
     switch continuationKind {
     case .echo: write(message)
     case .respond(let answer): for message in answer(message) { write(message) }
@@ -41,21 +62,9 @@ extension ServerConnection {
     }
   }
 
-  /// RFC 6455 §5.5.2: a Ping is answered by a Pong with the same payload, unless a Close frame has been received; and
-  /// §5.5.1: behind our own Close frame, nothing is sent.
-  private func answerPing(_ payload: [UInt8]) {
-    guard answersPings, !isSilent, closing.canSend else { return }
-    payload.withUnsafeBytes { write(.pong, $0) }
-  }
-
-  func answerClose() {
-    guard !isSilent, let receivedClose else { return }
-    perform(closing.receiveClose(receivedClose.code, reason: receivedClose.reason))
-  }
-
-  func answerViolation() {
-    guard !isSilent, let violation else { return }
-    perform(closing.fail(violation))
+  /// Answers a Close frame or a violation that came while a script was running.
+  private func answerWithheld() {
+    if !isSilent { carryOut(protocolState.withheldReply()) }
   }
 
   /// RFC 9110 §15.5.1 and §15.5.22; RFC 6455 §4.4: a server names the version that it speaks.
@@ -73,15 +82,16 @@ extension ServerConnection {
     finish()
   }
 
-  private func perform(_ action: ClosingHandshake.Action) {
-    switch action {
-    case .writeClose(let payload, let sequel):
+  private func carryOut(_ reply: WebSocketConnection.Reply) {
+    if let payload = reply.close {
       endStreamOfFrames()
       payload.withUnsafeBytes { write(.connectionClose, $0) }
       hasSentClose = true
-      if sequel == .dropConnection { finish() }
-    case .dropConnection: finish()
-    case .nothing, .expectEndOfStream: break
+    }
+    switch reply.next {
+    case .endStream: finish()
+    // A server does not wait for the end of the stream before it ends its half (RFC 6455 §7.1.1).
+    case .carryOn, .awaitClose, .awaitEndOfStream: break
     }
   }
 
@@ -99,10 +109,8 @@ extension ServerConnection {
     if let requestViolation, case .opening = phase {
       unparsed = []
       refuseRequest(requestViolation)
-    } else if violation != nil {
-      answerViolation()
-    } else if receivedClose != nil {
-      answerClose()
+    } else {
+      answerWithheld()
     }
     if inputHasEnded { answerEndOfInput() }
   }

@@ -84,8 +84,14 @@ extension ServerConnection: ReadinessHandler {
     let count = tracker.follow(UnsafeRawBufferPointer(bytes))
     for frame in tracker.takeFrames() { see(.frame(frame)) }
     if count < bytes.count { see(.bytesAfterClose(Array(bytes[count...]))) }
-    receiver.receive(UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), into: &sink)
-    for event in sink.takeEvents() { handle(event) }
+    protocolState.automaticReplies = automaticReplies
+    guard var input = ReadCursor(UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])) else { return }
+    while true {
+      let event = protocolState.receive(&input, into: &sink)
+      for message in sink.takeMessages() { handle(message) }
+      guard let event else { return }
+      handle(event)
+    }
   }
 
   private func seePeerEnd() {

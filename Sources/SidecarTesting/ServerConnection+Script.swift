@@ -109,8 +109,8 @@ extension ServerConnection {
       send(answer(request, options))
       wait(.written)
     case .sendClose(let payload, let bytes):
-      // The script decides when; the machine takes note, so that it knows when both frames are exchanged.
-      _ = closing.sendClose(payload)
+      // The script writes the frame itself, perhaps a wrong one; the protocol only learns that it is closing.
+      _ = protocolState.close(payload)
       endStreamOfFrames()
       write(bytes)
       hasSentClose = true
@@ -157,6 +157,7 @@ extension ServerConnection {
     wasOpen = true
     see(.opened)
     agreeOnCompression(answer)
+    protocolState.accept(deflate: agreement)
     // A client may not send frames before it has the answer (RFC 6455 §4.1), but a test may.
     var early = unparsed
     unparsed = []

@@ -43,12 +43,11 @@ final class ServerConnection {
 
   // Reading: see ServerConnection+Reading.
   let limits: ProtocolLimits
-  var receiver: MessageReceiver
+  var protocolState: WebSocketConnection
   var sink = ServerSink()
   var tracker = FrameTracker()
   /// What came before the connection was open, as far as the script has not taken it.
   var unparsed: [UInt8] = []
-  var requestParser = OpeningRequestParser()
   var request: TestServer.Request?
   var requestViolation: HandshakeViolation?
   var inputHasEnded = false
@@ -76,7 +75,6 @@ final class ServerConnection {
   var contextIsStale = false
 
   // The conversation: see ServerConnection+Conversation.
-  var closing = ClosingHandshake(role: .server)
   var receivedClose: TestServer.ReceivedClose?
   var violation: ProtocolViolation?
   var hasSentClose = false
@@ -110,7 +108,7 @@ final class ServerConnection {
     self.onEnd = onEnd
     cursor = TestServer.ScriptCursor(behavior.steps)
     limits = ProtocolLimits(maximumMessageSize: options.maximumMessageSize)
-    receiver = MessageReceiver(role: .server, limits: limits)
+    protocolState = WebSocketConnection(acceptingWith: limits)
   }
 
   /// Begins to serve the connection.

@@ -21,8 +21,8 @@ public final class BlockingWebSocket: Sendable {
   public let sidecar: WebSocketSidecar
 
   @usableFromInline let inbox: Inbox
-  private let outbox: Outbox
-  private var places: SharedConnectionState { sidecar.places }
+  private let sendQueue: SendQueue
+  private var shared: SharedConnectionState { sidecar.shared }
 
   /// Connects, and returns when the connection is open; with `sharedThread`, on that thread instead of one of its own.
   ///
@@ -34,8 +34,8 @@ public final class BlockingWebSocket: Sendable {
     try BlockingWebSocket.checkMayBlock()
     sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread)
     inbox = sidecar.inbox
-    outbox = sidecar.outbox
-    if case .failure(let error) = sidecar.places.opened.wait(until: .never) {
+    sendQueue = sidecar.sendQueue
+    if case .failure(let error) = sidecar.shared.opened.wait(until: sidecar.shared.openingDeadline) ?? .failure(.timedOut(.openingHandshake)) {
       BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
       throw error
     }
@@ -45,7 +45,7 @@ public final class BlockingWebSocket: Sendable {
   public init(_ sidecar: WebSocketSidecar) {
     self.sidecar = sidecar
     inbox = sidecar.inbox
-    outbox = sidecar.outbox
+    sendQueue = sidecar.sendQueue
   }
 
   /// Sends a message; blocks while the outbound queue is full, at most for `timeout` (default: as long as it takes).
@@ -57,8 +57,8 @@ public final class BlockingWebSocket: Sendable {
     _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
   ) throws(WebSocketError) {
     try BlockingWebSocket.checkMayBlock()
-    switch outbox.send(message, compress: compress, orWait: nil) {
-    case .admitted: return
+    switch sendQueue.send(message, compress: compress, orWait: nil) {
+    case .queued: return
     case .failed(let error): throw error
     case .notOpen, .full: try sendWaiting(message, compress: compress, until: .after(timeout))
     }
@@ -68,25 +68,31 @@ public final class BlockingWebSocket: Sendable {
     _ message: WebSocketMessage, compress: Bool, until deadline: Deadline
   ) throws(WebSocketError) {
     while true {
-      switch outbox.send(message, compress: compress, orWait: nil) {
-      case .admitted: return
+      switch sendQueue.send(message, compress: compress, orWait: nil) {
+      case .queued: return
       case .failed(let error): throw error
       case .notOpen:
-        guard let opening = places.opened.wait(until: deadline) else { throw .timedOut(.send) }
-        _ = try opening.get()
+        _ = try opening(until: deadline, for: .send)
       case .full:
         let room = Promise<Void>()
-        switch outbox.send(message, compress: compress, orWait: room) {
-        case .admitted: return
+        switch sendQueue.send(message, compress: compress, orWait: room) {
+        case .queued: return
         case .failed(let error): throw error
         case .notOpen: continue
         case .full:
           if room.wait(until: deadline) != nil { continue }
-          _ = outbox.withdraw(room)
+          _ = sendQueue.withdraw(room)
           throw .timedOut(.send)
         }
       }
     }
+  }
+
+  private func opening(
+    until deadline: Deadline, for purpose: WebSocketError.TimeoutPhase
+  ) throws(WebSocketError) -> SharedConnectionState.Opening {
+    if let result = shared.opened.wait(until: deadline.earlier(shared.openingDeadline)) { return try result.get() }
+    throw .timedOut(deadline.hasPassed ? purpose : .openingHandshake)
   }
 
   /// Sends a text message; see ``send(_:compress:timeout:)-(WebSocketMessage,_,_)``.
@@ -115,7 +121,7 @@ public final class BlockingWebSocket: Sendable {
   @usableFromInline
   func waitForNext(timeout: Duration?) throws(WebSocketError) -> WebSocketMessage? {
     if SidecarThread.isAnyCurrent {
-      if let reception = inbox.next() { return try reception.get() }
+      if let result = inbox.next() { return try result.get() }
       throw .blockedSidecarThread
     }
     return try inbox.waitForNext(until: .after(timeout)).get()
@@ -128,11 +134,10 @@ public final class BlockingWebSocket: Sendable {
     try BlockingWebSocket.checkMayBlock()
     let payload = try PendingPings.payload(payload)
     let deadline = Deadline.after(timeout)
-    guard let opening = places.opened.wait(until: deadline) else { throw .timedOut(.pong) }
-    _ = try opening.get()
+    _ = try opening(until: deadline, for: .pong)
     let answer = sidecar.postPing(payload)
     guard let result = answer.wait(until: deadline) else {
-      places.pings.forget(answer)
+      shared.pings.forget(answer)
       throw .timedOut(.pong)
     }
     return try result.get()
@@ -149,7 +154,7 @@ public final class BlockingWebSocket: Sendable {
   ) throws(WebSocketError) -> CloseStatus {
     try BlockingWebSocket.checkMayBlock()
     let deadline = try sidecar.postClose(code: code, reason: reason, timeout: timeout)
-    guard let status = places.ended.wait(until: deadline) else { throw .timedOut(.closingHandshake) }
+    guard let status = shared.ended.wait(until: deadline) else { throw .timedOut(.closingHandshake) }
     return status
   }
 

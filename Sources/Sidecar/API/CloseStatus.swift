@@ -25,11 +25,18 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
   /// What went wrong, or nil if both Close frames were exchanged ("cleanly", RFC 6455 §7.1.4).
   public let error: WebSocketError?
 
-  package init(code: CloseCode, reason: String, initiator: Initiator, error: WebSocketError?) {
+  /// How many messages were dropped while the connection was closing, because the inbox was full and nobody received
+  /// them: after ``WebSocketSidecar/close(code:reason:timeout:)`` a full inbox does not hold up the peer's Close frame.
+  public let droppedMessageCount: Int
+
+  package init(
+    code: CloseCode, reason: String, initiator: Initiator, error: WebSocketError?, droppedMessageCount: Int = 0
+  ) {
     self.code = code
     self.reason = reason
     self.initiator = initiator
     self.error = error
+    self.droppedMessageCount = droppedMessageCount
   }
 
   /// Whether both Close frames were exchanged.

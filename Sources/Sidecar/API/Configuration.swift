@@ -94,6 +94,12 @@ public struct WebSocketConfiguration: Sendable {
   /// abandoned, which tells of its connection's end when it is free.
   public var onLog: (@Sendable (LogEvent) -> Void)?
 
+  /// Where to connect to, in place of the host and port of the URL. Default: nil.
+  ///
+  /// The URL still gives the `Host` header and the path of the request: with `.unix(path:)`, `ws://localhost/feed` asks the
+  /// server on a Unix-domain socket for `/feed`.
+  public var endpoint: WebSocketEndpoint?
+
   /// Resolves host names; replaced by tests that need a slow or lying resolver.
   package var resolver: Resolver = .system
 

@@ -20,6 +20,8 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   case pingTooLong(byteCount: Int)
   /// The code can't be sent (RFC 6455 §7.4), or the reason has more than 123 bytes of UTF-8 (§5.5.1).
   case invalidClose(reason: String)
+  /// The shared thread that ran the sidecar has ended: see ``SidecarThread/shutdown(within:)``.
+  case threadEnded
   /// A blocking call was made on a sidecar's own thread, which must never wait. Use the asynchronous API there.
   case blockedSidecarThread
 
@@ -83,6 +85,7 @@ extension WebSocketError: CustomStringConvertible {
     case .invalidText(let offset): "bytes to be sent as text are not UTF-8 at byte \(offset) (RFC 6455 §8.1)"
     case .pingTooLong(let count): "a Ping carries at most 125 bytes, not \(count) (RFC 6455 §5.5)"
     case .invalidClose(let reason): reason
+    case .threadEnded: "the thread that ran the sidecar has ended"
     case .blockedSidecarThread: "a blocking call was made on a sidecar's own thread; use the asynchronous API there"
     case .systemResources(let error): "cannot start a sidecar: \(error)"
     case .resolutionFailed(let error): error.description

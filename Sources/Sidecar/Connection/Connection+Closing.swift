@@ -1,73 +1,45 @@
 internal import SidecarExecutor
 internal import SidecarProtocol
+internal import SidecarTransport
 
-/// The closing handshake (RFC 6455 §7): the machine decides, this carries out.
+/// Closing (RFC 6455 §7): the protocol decides, this carries out and keeps the time.
 extension Connection {
-  /// Begins to close from any thread, once the outbox refuses messages: see ``close(_:deadline:discarding:)``. The Close frame
-  /// is written from here if nobody else is writing; the rest is the thread's.
-  nonisolated func requestClose(_ payload: ClosePayload, deadline: Deadline, discarding: Bool) {
-    if !thread.isCurrent { places.outbox.close(payload) }
-    post { $0.close(payload, deadline: deadline, discarding: discarding) }
-  }
-
-  /// Takes note of a Close frame that another thread has sent; returns whether there was one. Whatever the peer does may be
-  /// its answer.
-  @discardableResult
-  func noteCloseFromElsewhere() -> Bool {
-    guard let payload = places.outbox.takeCloseFromElsewhere() else { return false }
-    _ = closing.sendClose(payload)
-    return true
-  }
-
   /// Begins to close, or hurries a close that is under way: the connection is dropped at `deadline`.
-  ///
-  /// With `discarding`, messages that still arrive are of no interest, and back-pressure does not hold up the peer's
-  /// Close frame.
-  func close(_ payload: ClosePayload, deadline: Deadline, discarding: Bool) {
+  func close(_ payload: ClosePayload, deadline: Deadline) {
     switch phase {
     case .ending, .ended: return
-    case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
-    case .open:
-      if discarding { resumeReading() }
-      if noteCloseFromElsewhere() { thread.loop.expectAnswer() }
-      perform(closing.sendClose(payload))
-      if case .open = phase { dropNoLater(than: deadline) }
+    case .idle, .connecting: failConnecting(.closed(nil))
+    case .connected:
+      guard protocolState.isOpen else { return streamEnded(.byUs, because: .closed(nil)) }
+      // A full inbox does not hold up the peer's Close frame.
+      shared.inbox.letOverflow()
+      resumeReading()
+      carryOut(protocolState.close(payload))
+      if case .connected = phase { dropNoLater(than: deadline) }
     }
   }
 
-  func perform(_ action: ClosingHandshake.Action, because violation: ProtocolViolation? = nil) {
-    let outcome = settledStatus(violation)
-    switch action {
-    case .nothing:
-      break
-    case .writeClose(let payload, let sequel):
-      let refusal = outcome.map { $0.error ?? .closed($0) } ?? .closed(nil)
-      payload.withUnsafeBytes { places.outbox.sendClose($0, refusingWith: refusal) }
+  /// Carries out a step of the closing handshake.
+  func carryOut(_ reply: WebSocketConnection.Reply) {
+    let settled = protocolState.settledEnd.map { CloseStatus($0, because: nil, inbox: shared.inbox) }
+    // Published before anyone is told.
+    if let settled { shared.status.complete(settled) }
+    if let payload = reply.close {
+      shared.sendQueue.sendClose(payload, refusingWith: settled?.refusal ?? .closed(nil))
       flush()
-      guard case .open = phase else { return }
-      switch sequel {
-      case .awaitClose: break
-      case .expectEndOfStream, .dropConnection: awaitEndOfStream()
-      }
-    case .expectEndOfStream:
-      awaitEndOfStream()
-    case .dropConnection:
-      break
     }
-    // How the connection ends is settled: nobody has to wait for the stream's end to be told.
-    if let outcome { places.release(outcome) }
-  }
-
-  /// What closing has come to, once no frame can change it any more.
-  private func settledStatus(_ violation: ProtocolViolation?) -> CloseStatus? {
-    guard !closing.canReceive, let outcome = closing.outcome else { return nil }
-    return CloseStatus(
-      code: outcome.code, reason: outcome.reason, initiator: outcome.isInitiatedByUs && violation == nil ? .us : .peer,
-      error: violation.map { .protocolViolation(code: $0.closeCode, reason: $0.summary) })
+    guard case .connected = phase else { return }
+    switch reply.next {
+    case .carryOn, .awaitClose: break
+    // A client is never told to end the stream itself (RFC 6455 §7.1.1).
+    case .awaitEndOfStream, .endStream: awaitEndOfStream()
+    }
+    // Nothing can change the status now: nobody has to wait for the end of the stream to learn it.
+    if let settled { _ = shared.release(settled) }
   }
 
   private func awaitEndOfStream() {
-    // The receiver discards what comes now: it is read to find the end of the stream.
+    // What arrives is discarded; it is read to find the end of the stream.
     resumeReading()
     thread.loop.expectAnswer()
     dropNoLater(than: .after(min(Connection.endOfStreamGrace, configuration.closeTimeout)))
@@ -75,36 +47,47 @@ extension Connection {
 
   private func dropNoLater(than deadline: Deadline) {
     let deadline = deadline.earlier(timerDeadline)
-    setTimer(deadline) { $0.streamEnded(error: nil, giveUp: .timedOut(.closingHandshake)) }
+    setTimer(deadline) { $0.streamEnded(.byUs, because: .timedOut(.closingHandshake)) }
   }
 
-  /// The stream has ended: by itself, by a failure, or (with `giveUp`) because we do not wait for it any longer.
-  func streamEnded(error: SystemError?, giveUp: WebSocketError? = nil) {
-    switch phase {
-    case .ending, .ended, .idle, .resolving, .connecting: return
-    case .upgrading: return failOpening(.connectionLost(error))
-    case .open: break
-    }
-    noteCloseFromElsewhere()
-    var violation: ProtocolViolation?
-    if case .failed(let found) = closing.state { violation = found }
-    let wasClosing = !closing.canSend
-    _ = closing.receiveEndOfStream()
-    guard let outcome = closing.outcome else { return }
-    if let violation {
-      finish(
-        CloseStatus(
-          code: outcome.code, reason: outcome.reason, initiator: .peer,
-          error: .protocolViolation(code: violation.closeCode, reason: violation.summary)))
-    } else if outcome.isClean {
-      finish(
-        CloseStatus(
-          code: outcome.code, reason: outcome.reason, initiator: outcome.isInitiatedByUs ? .us : .peer, error: nil))
-    } else {
-      finish(
-        CloseStatus(
-          code: outcome.code, reason: outcome.reason, initiator: wasClosing ? .us : .peer,
-          error: giveUp ?? .connectionLost(error)))
-    }
+  /// Ends the connection, because its stream is over.
+  ///
+  /// - Parameter failure: Why, if the end was not clean.
+  func streamEnded(_ how: WebSocketConnection.StreamEnd, because failure: WebSocketError? = nil) {
+    guard case .connected = phase else { return }
+    let failure = failure ?? .connectionLost(streamError)
+    finish(CloseStatus(protocolState.streamEnded(how), because: failure, inbox: shared.inbox))
   }
+}
+
+extension CloseStatus {
+  /// Converts how the connection ended: the only place that makes a status.
+  ///
+  /// - Parameters:
+  ///   - end: What the protocol decided.
+  ///   - failure: Why the stream ended early, if it did.
+  ///   - inbox: Knows how many messages were dropped while the connection was closing.
+  init(_ end: ConnectionEnd, because failure: WebSocketError?, inbox: Inbox? = nil) {
+    let error: WebSocketError? =
+      switch end.cause {
+      case .closingHandshake: nil
+      case .violation(let violation): WebSocketError(violation)
+      case .handshake(let violation): WebSocketError(violation)
+      case .streamEnd: failure ?? .connectionLost(nil)
+      }
+    self.init(
+      code: end.code, reason: end.reason, initiator: end.initiator == .us ? .us : .peer, error: error,
+      droppedMessageCount: inbox?.overflowCount ?? 0)
+  }
+
+  /// What work fails with after this end.
+  var refusal: WebSocketError { error ?? .closed(self) }
+}
+
+extension ClosePayload {
+  /// The connection has fulfilled its purpose: 1000 (RFC 6455 §7.4.1).
+  static var normal: ClosePayload { (try? ClosePayload(.normalClosure)) ?? .empty }
+
+  /// The endpoint goes away without time for more: 1001 (RFC 6455 §7.4.1).
+  static var goingAway: ClosePayload { (try? ClosePayload(.goingAway)) ?? .empty }
 }

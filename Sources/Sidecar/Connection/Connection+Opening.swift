@@ -1,110 +1,70 @@
 internal import SidecarExecutor
-internal import SidecarTransport
 internal import SidecarProtocol
+internal import SidecarTransport
 
-/// The way to an open connection: resolve, connect, upgrade (RFC 6455 §4.1).
+/// Opening: connect a stream, then perform the opening handshake (RFC 6455 §4.1).
 extension Connection {
-  func start() {
+  func connect() {
     guard case .idle(let request) = phase else { return }
-    phase = .resolving(request)
-    let host = url.host
-    hostBeingResolved.withLock { $0 = host }
-    configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
-      guard let self else { return }
-      hostBeingResolved.withLock { $0 = nil }
-      // A numeric address needs no look-up, and is here already.
-      if thread.isCurrent {
-        onThread(result) { connection, result in connection.resolved(result) }
-      } else {
-        post { $0.resolved(result) }
-      }
+    let connector = Connector(
+      to: endpoint, resolver: configuration.resolver,
+      timeouts: Connector.Timeouts(resolve: configuration.resolutionTimeout, connect: configuration.connectTimeout),
+      loop: thread.loop, thread: thread
+    ) { [weak self] result in
+      self?.onThread(result) { connection, result in connection.connected(result) }
     }
-    // What is over by now needs no time.
-    guard case .resolving = phase else { return }
-    setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
+    self.connector.withLock { $0 = connector }
+    phase = .connecting(connector, request)
+    connector.start()
   }
 
-  private func resolved(_ result: Result<[SocketAddress], ResolutionError>) {
-    guard case .resolving(let request) = phase else { return }
-    switch result {
-    case .failure(let error):
-      failOpening(.resolutionFailed(error))
-    case .success(let addresses):
-      let attempts = HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
-        self?.onThread(result) { connection, result in connection.connected(result) }
-      }
-      phase = .connecting(attempts, request)
-      attempts.start()
-      guard case .connecting = phase else { return }
-      setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
-    }
-  }
-
-  private func connected(_ result: Result<StreamSocket, ConnectError>) {
+  private func connected(_ result: Result<ByteStream, Connector.Failure>) {
     guard case .connecting(_, let request) = phase else { return }
     switch result {
-    case .failure(let error):
-      failOpening(.connectFailed(error))
-    case .success(let socket):
-      self.socket = socket
-      places.outbox.take(socket)
-      do throws(SystemError) {
-        registration = try thread.loop.register(socket.descriptor, interest: .readable, handler: self)
-      } catch {
-        failOpening(.systemResources(error))
-        return
-      }
-      phase = .upgrading(OpeningResponseParser(request: request))
-      setTimer(.after(configuration.handshakeTimeout)) { $0.failOpening(.timedOut(.openingHandshake)) }
-      request.bytes.withUnsafeBytes { unsent.append($0) }
-      flush()
+    case .failure(let failure): failConnecting(WebSocketError(failure))
+    case .success(let stream): startHandshake(on: stream, request)
     }
   }
 
-  /// Takes bytes of the server's answer; returns how many belonged to it.
-  func receiveAnswer(_ bytes: UnsafeRawBufferPointer) -> Int {
-    guard case .upgrading(var parser) = phase else { return bytes.count }
-    do throws(HandshakeViolation) {
-      let (consumed, response) = try parser.receive(bytes)
-      phase = .upgrading(parser)
-      if let response { opened(response) }
-      return consumed
+  private func startHandshake(on stream: ByteStream, _ request: OpeningRequest) {
+    phase = .connected(stream)
+    shared.sendQueue.start(stream, request: request.bytes) { [weak self] in self?.post { $0.flush() } }
+    do throws(SystemError) {
+      registration = try thread.loop.register(
+        stream.descriptor, interest: stream.interest(reading: true, writing: false), handler: self)
     } catch {
-      failOpening(WebSocketError(error))
-      return bytes.count
+      return failConnecting(.systemResources(error))
     }
+    setTimer(.after(configuration.handshakeTimeout)) { $0.streamEnded(.byUs, because: .timedOut(.openingHandshake)) }
+    flush()
   }
 
-  private func opened(_ response: OpeningResponse) {
-    guard let socket else { return }
-    phase = .open
-    // Most connections are idle most of the time: what the handshake needed is given back.
+  /// Opens the connection: the server's response has been accepted.
+  func opened(_ response: OpeningResponse) {
+    guard case .connected(let stream) = phase else { return }
+    // Most connections are idle most of the time: the memory of the handshake is freed.
     if unsent.isEmpty { unsent = ByteBuffer() }
     cancelTimer()
-    if let agreement = response.deflate, let options = configuration.compression {
-      receiver = MessageReceiver(role: .client, limits: configuration.limits, deflate: agreement)
-      places.outbox.compress(agreement, options)
-    }
-    places.inbox.onDrain { [weak self] in self?.post { $0.resumeReading() } }
-    places.outbox.open { [weak self] in self?.post { $0.flush() } }
-    let remoteAddress = socket.remoteAddress
-    places.opened.complete(
+    shared.inbox.onDrain { [weak self] in self?.post { $0.resumeReading() } }
+    shared.sendQueue.open(response.deflate, configuration.compression)
+    let remoteAddress = stream.remoteAddress
+    shared.opened.complete(
       .success(SharedConnectionState.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))
-    configuration.onLog?(.opened(address: remoteAddress?.description ?? url.host))
+    configuration.onLog?(.opened(address: remoteAddress?.description ?? endpoint.description))
   }
 }
 
 extension WebSocketError {
-  /// An answer that does not open the connection, in the words of the public API.
-  init(_ violation: HandshakeViolation) {
-    switch violation {
-    case .refused(let refusal):
-      self = .handshakeRefused(
-        HandshakeRefusal(
-          status: refusal.status, reason: refusal.reason,
-          headers: refusal.headers.fields.map { .init(name: $0.name, value: $0.value) }, body: refusal.bodyPrefix))
-    default:
-      self = .handshakeFailed(reason: violation.description)
-    }
+  /// Converts the reason why there is no stream.
+  init(_ failure: Connector.Failure) {
+    self =
+      switch failure {
+      case .resolution(let error): .resolutionFailed(error)
+      case .connect(let error): .connectFailed(error)
+      case .system(let error): .systemResources(error)
+      case .timedOut(.resolve): .timedOut(.resolution)
+      case .timedOut(.connect): .timedOut(.connect)
+      case .invalidEndpoint(let reason): .invalidConfiguration(reason: reason)
+      }
   }
 }

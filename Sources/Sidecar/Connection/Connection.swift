@@ -1,84 +1,78 @@
 internal import SidecarExecutor
-internal import SidecarTransport
 internal import SidecarProtocol
+internal import SidecarTransport
 
-/// One WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second one.
+/// Runs one WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second one.
 ///
-/// An actor pinned to the sidecar's thread: its state can only be touched there, which the compiler checks. It is entered
-/// in two ways, and both are already on the thread: from the event loop's callbacks, and from closures that are posted to
-/// it. Neither is a task, and nothing here suspends; everything that waits is a timer or a descriptor of the loop.
+/// It moves bytes and time between a `ByteStream` and a `WebSocketConnection`, which decides what they mean. An actor
+/// pinned to the sidecar's thread: the compiler checks that its state is touched only there. It is entered from the event
+/// loop's callbacks and from posted closures, both already on the thread. Nothing here suspends; waiting means a timer or
+/// a descriptor of the loop.
 ///
-/// What the other threads share with it stands in ``SharedConnectionState``.
+/// What other threads share with it is in ``SharedConnectionState``.
 actor Connection {
-  /// How far the connection has come. Closing is a matter of the open phase: see `ClosingHandshake`.
+  /// How far the connection has come. The protocol's own states are in `WebSocketConnection`.
   enum Phase {
     case idle(OpeningRequest)
-    case resolving(OpeningRequest)
-    case connecting(HappyEyeballs, OpeningRequest)
-    case upgrading(OpeningResponseParser)
-    case open
-    /// Told to everyone, except that a sender still has the turn at the socket.
-    case ending(CloseStatus)
+    case connecting(Connector, OpeningRequest)
+
+    /// There is a stream: the handshake, messages, closing.
+    case connected(ByteStream)
+
+    /// Everyone has been told, but a sender still writes to the stream.
+    case ending(ByteStream?, CloseStatus)
     case ended
   }
 
-  /// After the last Close frame the server has this long to end the stream before we do (RFC 6455 §7.1.1).
+  /// After the last Close frame the server has this long to end the stream before the client does (RFC 6455 §7.1.1).
   static let endOfStreamGrace = Duration.seconds(1)
-  /// How many times the read buffer is filled before other connections have their turn: 768 KiB, a quarter of a
-  /// millisecond.
-  static let readsPerTurn = 12
-  /// What is delivered together at most, but for what one read brings. Each delivery wakes whoever waits; but more messages
-  /// than these fall out of the cache before they are received.
-  static let deliveredAtOnce = (messages: 8192, bytes: 768 << 10)
-  /// How much is written before other connections have their turn.
-  static let writtenPerTurn = 1 << 20
 
   nonisolated let thread: SidecarThread
-  nonisolated let places: SharedConnectionState
+  nonisolated let shared: SharedConnectionState
   nonisolated let configuration: WebSocketConfiguration
-  /// The host that the system's resolver is being asked for, until it answers.
-  nonisolated let hostBeingResolved = Locked<String?>(nil)
+  /// Knows the host whose look-up cannot be stopped.
+  nonisolated let connector = Locked<Connector?>(nil)
+  let endpoint: Endpoint
 
-  let url: WebSocketURL
-  // Unchecked, here and below: whatever could call back into the connection, while a message is received or a frame is
-  // written, does so by posting to the thread. The checks would be a quarter of what a message costs that comes alone.
+  // Unchecked, here and below: code that could re-enter the connection while it reads or writes posts to the thread
+  // instead. The checks were a quarter of the cost of a message that comes alone.
   @exclusivity(unchecked) var phase: Phase
-  @exclusivity(unchecked) var socket: StreamSocket?
+  @exclusivity(unchecked) var protocolState: WebSocketConnection
   @exclusivity(unchecked) var registration: EventLoop.Registration?
-  /// The deadline of the phase, or of the closing handshake.
-  var timer: TimerID?
-  var timerDeadline = Deadline.never
-  /// What the loop does when it ends before the connection does.
-  var loopEndObserver: EventLoop.EndObserver?
-
-  @exclusivity(unchecked) var receiver: MessageReceiver
-  @exclusivity(unchecked) var inboxSink = InboxSink()
-  /// Takes the messages in place of the inbox. Called with the sidecar, which it would otherwise have to retain.
-  let handler: MessageHandler?
-  weak var sidecar: WebSocketSidecar?
-  var closing = ClosingHandshake(role: .client)
-  /// What the system said when the stream broke.
-  var streamError: SystemError?
+  @exclusivity(unchecked) var reader = ReadState()
   @exclusivity(unchecked) var readSpin = ReadSpin()
-  /// The inbox is full: the socket is not read.
-  @exclusivity(unchecked) var readingIsPaused = false
+  @exclusivity(unchecked) var inboxSink = InboxSink()
   /// What is being written. Not empty between turns only if the kernel took no more.
   @exclusivity(unchecked) var unsent = ByteBuffer()
+  /// True if the turn of reading has queued a Pong, which is written at its end.
+  @exclusivity(unchecked) var turnMustFlush = false
+
+  /// The deadline of the current step.
+  private var timer: TimerID?
+  private(set) var timerDeadline = Deadline.never
+  /// What the loop calls if it ends before the connection does.
+  private var loopEndObserver: EventLoop.EndObserver?
+
+  /// Takes the messages in place of the inbox. Called with the sidecar, which it would otherwise retain.
+  let handler: MessageHandler?
+  weak var sidecar: WebSocketSidecar?
+  /// Why the stream broke, if it did.
+  var streamError: SystemError?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
   /// Makes a connection that does nothing yet.
   init(
-    to url: WebSocketURL, request: OpeningRequest, configuration: WebSocketConfiguration, thread: SidecarThread,
+    to endpoint: Endpoint, request: OpeningRequest, configuration: WebSocketConfiguration, thread: SidecarThread,
     handler: MessageHandler?
   ) {
-    self.url = url
+    self.endpoint = endpoint
     phase = .idle(request)
+    protocolState = WebSocketConnection(request: request, limits: configuration.limits)
     self.configuration = configuration
     self.thread = thread
     self.handler = handler
-    places = SharedConnectionState(configuration, thread: thread)
-    receiver = MessageReceiver(role: .client, limits: configuration.limits)
+    shared = SharedConnectionState(configuration, thread: thread)
   }
 
   /// Runs `body` on the connection's thread, soon; from any thread, in the order of the calls.
@@ -86,7 +80,7 @@ actor Connection {
     thread.post { self.onThread(body) { connection, body in body(connection) } }
   }
 
-  /// Runs `body` now, for code that is on the connection's thread already, but that the compiler does not know to be.
+  /// Runs `body` now, for code that is on the connection's thread without the compiler knowing.
   nonisolated func onThread<Argument>(_ argument: Argument, _ body: @escaping (isolated Connection, Argument) -> Void) {
     thread.isolated(to: self, argument, body)
   }
@@ -96,15 +90,22 @@ actor Connection {
     // Without a sidecar, its last reference has been dropped and the end is on its way.
     guard case .idle = phase, let sidecar else { return }
     self.sidecar = sidecar
-    loopEndObserver = thread.loop.whenEnding { self.onThread(()) { connection, _ in connection.abort() } }
+    loopEndObserver = thread.loop.whenEnding { self.onThread(()) { connection, _ in connection.threadEnds() } }
     // A thread that has been told to stop takes no new connections.
-    if loopEndObserver == nil { abort() } else { start() }
+    if loopEndObserver == nil { abort(.threadEnded) } else { connect() }
+  }
+
+  /// The thread has been told to end, not the sidecar: the connection ends with it, and so does the sidecar.
+  private func threadEnds() {
+    abort(.threadEnded)
+    sidecar?.coordinator.request(bound: .zero, keepingUnread: true, payload: .goingAway)
   }
 
   // MARK: Time
 
-  /// Sets the connection's one timer: it gives up what it is doing at `deadline`. The loop holds the connection until then,
-  /// or until ``finish(_:)``.
+  /// Sets the connection's one timer: `action` gives up the current step at `deadline`.
+  ///
+  /// The loop retains the connection until then, or until ``finish(_:)``.
   func setTimer(_ deadline: Deadline, _ action: @escaping @Sendable (isolated Connection) -> Void) {
     thread.loop.cancel(timer)
     timerDeadline = deadline
@@ -124,61 +125,59 @@ actor Connection {
 
   // MARK: The end
 
-  /// The connection failed before it was open.
-  func failOpening(_ error: WebSocketError) {
-    finish(CloseStatus(code: .abnormalClosure, reason: "", initiator: .us, error: error))
+  /// Ends a connection that has no stream yet.
+  func failConnecting(_ error: WebSocketError) {
+    finish(CloseStatus(.abandoned, because: error))
   }
 
-  /// Drops the connection, because the time for ending it properly is over.
-  func abort() {
+  /// Drops the connection without waiting for the peer, because of `reason`.
+  func abort(_ reason: WebSocketError) {
     switch phase {
     case .ending, .ended: return
-    case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
-    case .open:
-      // If there has been no time even for a Close frame, one still goes ahead if the kernel takes it.
-      if closing.canSend { perform(closing.sendClose(.goingAway)) }
-      streamEnded(error: nil, giveUp: .timedOut(.closingHandshake))
+    case .idle, .connecting: failConnecting(reason)
+    case .connected:
+      // The kernel may still take a Close frame.
+      if protocolState.canSend { carryOut(protocolState.close(.goingAway)) }
+      streamEnded(.byUs, because: reason)
     }
   }
 
-  /// Ends the connection: the socket is closed and everyone told, in this order.
+  /// Ends the connection: everyone is told, then the stream is closed.
   func finish(_ status: CloseStatus) {
+    let stream: ByteStream?
     switch phase {
     case .ending, .ended: return
-    case .connecting(let attempts, _): attempts.cancel()
-    case .idle, .resolving, .upgrading, .open: break
+    case .idle: stream = nil
+    case .connecting(let connector, _):
+      connector.cancel()
+      stream = nil
+    case .connected(let connected): stream = connected
     }
-    phase = .ending(status)
+    let status = shared.release(status)
+    phase = .ending(stream, status)
     cancelTimer()
-    if let registration { thread.loop.deregister(registration) }
-    registration = nil
+    stopPolling()
     thread.loop.cancel(loopEndObserver)
-    places.release(status)
     finishEnding()
   }
 
-  /// Closes the socket, unless a sender is just writing to it: then it will ask for a flush, which comes back here.
+  /// Closes the stream, unless a sender is writing to it: it requests a flush when it is done, which comes back here.
   func finishEnding() {
-    guard case .ending(let status) = phase, places.outbox.end(status.error ?? .closed(status)) else { return }
+    guard case .ending(let stream, let status) = phase, shared.sendQueue.end(status.error ?? .closed(status)) else {
+      return
+    }
     phase = .ended
-    // First where other threads find it: a shutdown that gives up would otherwise abort a descriptor that may be somebody
-    // else's by now.
-    places.outbox.closeSocket()
-    socket?.close()
-    socket = nil
+    stream?.close()
+    discardPendingInput()
     unsent.removeAll(keepingCapacityUpTo: 0)
-    // A message may have been on its way.
-    receiver = MessageReceiver(role: .client, limits: configuration.limits)
     configuration.onLog?(.connectionEnded(status))
-    // Announced last: by now the descriptor is given back and every waiting call has been released.
-    places.ended.complete(status)
+    // Last: by now the descriptor is given back and every waiting call has been released.
+    shared.ended.complete(status)
   }
-}
 
-extension ClosePayload {
-  /// What is said when the connection has served its purpose (RFC 6455 §7.4.1).
-  static var normal: ClosePayload { (try? ClosePayload(.normalClosure)) ?? .empty }
-
-  /// What is said when an endpoint goes away without time for more (RFC 6455 §7.4.1).
-  static var goingAway: ClosePayload { (try? ClosePayload(.goingAway)) ?? .empty }
+  /// Stops watching the stream.
+  func stopPolling() {
+    if let registration { thread.loop.deregister(registration) }
+    registration = nil
+  }
 }

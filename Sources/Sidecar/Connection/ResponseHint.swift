@@ -1,11 +1,10 @@
 internal import SidecarExecutor
 internal import Synchronization
 
-/// Knows whether the peer has been asked something that somebody now waits for, and lets the sidecar thread watch for the
-/// answer: it comes to whoever waits for it without a thread having to be put to sleep.
+/// Tells the sidecar thread when a reply is outstanding and a receiver is waiting; the loop then busy-polls briefly.
 ///
-/// To ask is to send when nothing has been sent since the peer was last heard; to wait is to find no message. It takes both,
-/// in any order. Only hints: they may come too late or miss each other, and nothing depends on them but time.
+/// A reply is outstanding when something was sent since the peer was last heard. The sender and the receiver may come in
+/// either order. Only a hint: it may come late or be missed, and nothing but latency depends on it.
 final class ResponseHint: Sendable {
   private let thread: SidecarThread?
   private let hasHeardPeer = Atomic(true)
@@ -18,29 +17,30 @@ final class ResponseHint: Sendable {
 
   // MARK: Senders
 
-  /// Takes note that something is about to be sent; returns whether it is the first since the peer was last heard.
-  func ask() -> Bool { hasHeardPeer.exchange(false, ordering: .relaxed) }
+  /// Marks a reply as outstanding.
+  ///
+  /// - Returns: True if this is the first message since the peer was last heard.
+  func markSent() -> Bool { hasHeardPeer.exchange(false, ordering: .relaxed) }
 
-  /// Takes note that a sender has written what it sent: the thread does not know that an answer will come.
-  func hasAsked() {
+  /// Tells the thread about a message that a sender has written itself, if a receiver waits.
+  func didWriteInline() {
     if isAwaited { thread?.expectAnswer() }
   }
 
   // MARK: Receivers
 
-  /// Whether somebody waits for a message.
+  /// True while a receiver waits for a message.
   var isAwaited: Bool { awaited.load(ordering: .relaxed) }
 
-  /// Takes note of whether somebody does.
   func setAwaited(_ value: Bool) { awaited.store(value, ordering: .relaxed) }
 
-  /// Takes note that a receiver is about to wait, and has nothing else to do.
+  /// Tells the thread that a receiver is about to wait, if a reply is outstanding.
   func receiverWaits() {
     if !hasHeardPeer.load(ordering: .relaxed) { thread?.expectAnswer() }
   }
 
   // MARK: The sidecar thread
 
-  /// Takes note that the peer has sent something.
+  /// Marks the reply as received.
   func heardPeer() { hasHeardPeer.store(true, ordering: .relaxed) }
 }

@@ -1,25 +1,30 @@
 internal import SidecarExecutor
 internal import SidecarTransport
 
-/// Every place in which a call can wait on a sidecar, in one list: whatever ends the connection ends the waiting in all
-/// of them, and none is forgotten.
+/// What a connection shares with other threads: every place in which a call can wait, in one list.
 ///
-/// Tasks started with `run` wait in the ``TaskRegistry``, and shutdowns for the report; both outlive the connection.
+/// Whatever ends the connection releases all of them, so none is forgotten. Two waits outlive the connection and are
+/// elsewhere: tasks started with `run` (``TaskRegistry``) and shutdowns (``ShutdownCoordinator``).
 struct SharedConnectionState: Sendable {
   /// Receivers.
   let inbox: Inbox
-  /// Whether the message handler, if there is one, is still called.
-  let gate = AtomicFlag()
   /// Senders that wait for room.
-  let outbox: Outbox
-  /// Whether a receiver waits for what a sender has asked. Ends no wait.
-  let responseHint: ResponseHint
+  let sendQueue: SendQueue
   /// Callers of `ping`.
   let pings = PendingPings()
   /// Callers that wait for the connection to open.
   let opened = Promise<Result<Opening, WebSocketError>>()
-  /// Callers that wait for the connection to end. Completed when its descriptor is closed.
+  /// When opening has failed, also if the application holds the thread, whose timers cannot notice then.
+  let openingDeadline: Deadline
+  /// How the connection ends, as soon as nothing can change it. Set before anyone is told that it is over.
+  let status = Promise<CloseStatus>()
+  /// Callers that wait for the end. Set last, when the descriptor is closed.
   let ended = Promise<CloseStatus>()
+
+  /// Whether a reply is outstanding and a receiver waits. Ends no wait.
+  let responseHint: ResponseHint
+  /// Whether the message handler, if there is one, is still called.
+  let mayCallHandler = AtomicFlag(true)
 
   /// What was agreed on when the connection opened.
   struct Opening: Sendable {
@@ -28,26 +33,43 @@ struct SharedConnectionState: Sendable {
   }
 
   init(_ configuration: WebSocketConfiguration, thread: SidecarThread) {
+    openingDeadline = Deadline(
+      .now + configuration.resolutionTimeout + configuration.connectTimeout + configuration.handshakeTimeout
+        + ShutdownStateMachine.grace)
     responseHint = ResponseHint(of: thread)
     inbox = Inbox(capacity: configuration.inboundCapacity, responseHint: responseHint)
-    outbox = Outbox(highWatermark: configuration.outboundCapacity, thread: thread, responseHint: responseHint)
+    sendQueue = SendQueue(
+      highWatermark: configuration.outboundCapacity, thread: thread, responseHint: responseHint)
   }
 
-  /// Ends every wait but the one for the end, because it is settled how the connection ends. Messages that have arrived
-  /// can still be received.
-  func release(_ status: CloseStatus) {
-    let error = status.error ?? .closed(status)
+  /// Ends every wait but the one for the end. Messages that have arrived can still be received.
+  ///
+  /// - Returns: The status that counts: the first one.
+  func release(_ status: CloseStatus) -> CloseStatus {
+    self.status.complete(status)
+    let status = self.status.current ?? status
+    let error = status.refusal
     opened.complete(.failure(error))
-    inbox.finish(status.isOrderly ? .orderly : .failed(error), discarding: false)
-    outbox.refuse(error)
+    sendQueue.refuse(error)
+    pings.end(error)
+    inbox.finish(status.isOrderly ? nil : error)
+    return status
+  }
+
+  /// Ends the waits of senders and pings: nothing can be written any more, but messages may still be read.
+  func releaseSenders(_ error: WebSocketError) {
+    sendQueue.refuse(error)
     pings.end(error)
   }
 
-  /// Refuses new work and releases the receivers, because the application has asked for the end.
+  /// Refuses new work, because the application has asked for the end.
+  ///
+  /// Receivers are released when it is known how the connection ended, which the shutdown bounds: so `closeStatus` is
+  /// there when they are told.
   func stopAccepting(keepingUnread: Bool) {
-    gate.close()
+    mayCallHandler.set(false)
     opened.complete(.failure(.closed(nil)))
-    inbox.finish(.orderly, discarding: !keepingUnread)
-    outbox.refuse(.closed(nil))
+    sendQueue.refuse(.closed(nil))
+    if keepingUnread { inbox.letOverflow() } else { inbox.discardAll() }
   }
 }

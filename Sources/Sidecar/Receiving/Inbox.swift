@@ -1,49 +1,48 @@
 internal import SidecarExecutor
-internal import Synchronization
 public import SidecarProtocol
+internal import Synchronization
 
-/// Why no more messages will come.
-enum InboxEnd: Sendable {
-  /// The connection was closed in order, by either side, or the sidecar was shut down.
-  case orderly
-  /// The connection ended with an error, or the peer closed it with a code that says something is wrong.
-  case failed(WebSocketError)
-}
-
-/// What came of asking for the next message.
-enum Reception: Sendable {
-  case message(WebSocketMessage)
-  case end(InboxEnd)
-  case timedOut
-  case cancelled
-}
-
-/// The bounded queue of messages between the sidecar thread and whoever receives.
+/// The bounded queue of messages between the sidecar thread and receivers.
 ///
-/// Two halves with a lock each. The sidecar thread appends a whole read's messages to the *back*, under one lock. A
-/// receiver takes from the *front*, and only when that is empty moves the whole back over: so the two sides meet once a
-/// batch, not once a message. Several receivers may ask at the same time; each message goes to exactly one of them,
-/// to whoever asks first.
+/// Two halves with a lock each. The sidecar thread appends the messages of a turn to the *back* under one lock. A
+/// receiver takes from the *front*, and moves the whole back over when the front is empty: so the two sides meet once a
+/// batch, not once a message. Several receivers may ask at once; each message goes to exactly one of them, first come,
+/// first served.
 ///
-/// Bounded by bytes: when the back holds `capacity` of them, the connection is told to stop reading, until a receiver
-/// takes the back. So at most twice the capacity, and what one turn at the socket brings, is held. Every message is charged an
-/// overhead, because a queue of empty messages needs memory too.
+/// Bounded by bytes: when the back holds `capacity` of them, the connection stops reading until a receiver takes the back.
+/// Soft limit, checked after each turn of reading: at most twice the capacity and one turn's messages are held. Each
+/// message is charged an overhead, because a queue of empty messages needs memory too.
 ///
-/// Locks are taken front before back, never the other way.
+/// Lock order: front before back.
 @usableFromInline
 final class Inbox: Sendable {
-  /// What a message costs beside its bytes: its entry in the queue, and its share of the storage.
+  /// What a message is charged beside its bytes: its entry in the queue, and its share of the storage.
   static let overheadPerMessage = 48
 
   /// What a message is charged.
   static func cost(of message: QueuedMessage) -> Int { message.byteCount + overheadPerMessage }
+
+  /// What to do with messages.
+  private enum Intake {
+    /// Keep them; stop reading when there are too many.
+    case pausing
+
+    /// Keep them as far as there is room, and count the others: the peer's Close frame must be found (RFC 6455 §7.1.2).
+    case overflowing
+
+    /// Drop them: the application has said that it wants none.
+    case discarding
+  }
 
   private struct Back: ~Copyable {
     var messages = MessageQueue()
     var cost = 0
     /// Receivers that found nothing. Not empty only while no message waits.
     var waiting = WaitingReceivers()
-    var end: InboxEnd?
+    var intake = Intake.pausing
+    /// Present once no more messages come.
+    var end: ReceiveResult<QueuedMessage>?
+    var overflowCount = 0
     var readingIsPaused = false
     var resumeReading: (@Sendable () -> Void)?
   }
@@ -62,22 +61,22 @@ final class Inbox: Sendable {
 
   // MARK: From the sidecar thread
 
-  /// Says how to go on reading once a receiver has made room. Called on the receiver's thread.
+  /// Says how to resume reading once a receiver has made room. Called on the receiver's thread.
   func onDrain(_ resumeReading: @escaping @Sendable () -> Void) {
     back.withLock { $0.resumeReading = resumeReading }
   }
 
-  /// Takes `messages`, which are charged `cost` in all, at least ``cost(of:)`` each, and leaves an empty queue; returns
-  /// whether reading has to pause.
+  /// Takes `messages`, which are charged `cost` in all (at least ``cost(of:)`` each), and leaves an empty queue.
   ///
-  /// After the end, they are discarded: by then the application has said that it does not want them.
+  /// - Returns: True if reading has to pause.
   func deliver(_ messages: inout MessageQueue, cost: Int) -> Bool {
     // Hardly ever more than one receiver waits, and an array for it would be an allocation a message.
     var first: (WaitingReceiver, QueuedMessage)?
     var others: [(WaitingReceiver, QueuedMessage)] = []
+    var dropped = MessageQueue()
     let mustPause = back.withLock { back in
-      guard back.end == nil else {
-        messages = MessageQueue()
+      guard back.end == nil, back.intake != .discarding else {
+        swap(&dropped, &messages)
         return false
       }
       back.cost += cost
@@ -89,36 +88,59 @@ final class Inbox: Sendable {
       }
       // The charge may be for more than each message: memory that several of them share.
       if messages.isEmpty, back.messages.isEmpty { back.cost = 0 }
+      if back.intake == .overflowing, back.cost >= capacity {
+        back.overflowCount += messages.count
+        back.cost -= cost
+        swap(&dropped, &messages)
+        return false
+      }
       back.messages.append(movingFrom: &messages)
-      back.readingIsPaused = back.cost >= capacity
+      back.readingIsPaused = back.intake == .pausing && back.cost >= capacity
       return back.readingIsPaused
     }
-    // Only now: a receiver that is woken finds the rest of the messages, and need not wait again.
-    if let (receiver, message) = first { receiver.receive(.message(message)) }
-    for (receiver, message) in others { receiver.receive(.message(message)) }
+    // After the lock: a receiver that is resumed finds the rest of the messages, and need not wait again.
+    if let (receiver, message) = first { receiver.resume(returning: .message(message)) }
+    for (receiver, message) in others { receiver.resume(returning: .message(message)) }
     return mustPause
   }
 
   // MARK: From anywhere
 
-  /// Says that no more messages come. The first end counts. With `discarding`, messages that nobody has taken are
-  /// dropped, and the end is met at once; otherwise it is met behind them.
-  func finish(_ end: InboxEnd, discarding: Bool) {
-    var receivers: [WaitingReceiver] = []
+  /// Stops pausing the reader, because the closing handshake needs it: what comes over the capacity is dropped and counted.
+  func letOverflow() {
+    back.withLock { back in
+      if back.intake == .pausing { back.intake = .overflowing }
+      back.readingIsPaused = false
+    }
+  }
+
+  /// How many messages were dropped because the inbox was full while the connection was closing.
+  var overflowCount: Int { back.withLock { $0.overflowCount } }
+
+  /// Drops all messages, those that wait and those that will come. Receivers go on waiting for the end.
+  func discardAll() {
     var droppedFront = MessageQueue()
     var droppedBack = MessageQueue()
     front.withLock { front in
       back.withLock { back in
-        if back.end == nil { back.end = end }
-        receivers = back.waiting.removeAll()
-        responseHint.setAwaited(false)
-        guard discarding else { return }
+        back.intake = .discarding
         back.cost = 0
+        back.readingIsPaused = false
         swap(&droppedBack, &back.messages)
         swap(&droppedFront, &front)
       }
     }
-    for receiver in receivers { receiver.receive(.end(end)) }
+  }
+
+  /// Says that no more messages come: `error` is nil if the connection ended in order. The first end counts. It is met
+  /// after the messages that wait.
+  func finish(_ error: WebSocketError?) {
+    let receivers = back.withLock { back in
+      if back.end == nil { back.end = .ended(error) }
+      responseHint.setAwaited(false)
+      return back.waiting.removeAll()
+    }
+    for receiver in receivers { receiver.resume(returning: .ended(error)) }
   }
 
   /// Takes the next message if one is at the front, which is nearly always so where there are many.
@@ -128,43 +150,43 @@ final class Inbox: Sendable {
   }
 
   /// Takes the next message or the end; nil if neither is there.
-  func next() -> Reception? {
-    next { _ in nil }?.reception
+  func next() -> ReceiveResult<WebSocketMessage>? {
+    next { _ in nil }?.map(\.message)
   }
 
   /// Suspends for the next message or the end, at most until `deadline`.
   ///
-  /// In a task that is cancelled, no more messages are moved to the front unless they are the last ones: or a loop over
-  /// messages that never stop coming would not end.
-  func next(until deadline: Deadline) async -> Reception {
-    if let handover = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return handover.reception }
+  /// In a cancelled task, messages are moved to the front only if they are the last ones: otherwise a loop over messages
+  /// that never stop coming would not end.
+  func next(until deadline: Deadline) async -> ReceiveResult<WebSocketMessage> {
+    if let result = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return result.map(\.message) }
     responseHint.receiverWaits()
     let id = newWaitID()
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
       await TaskWaiter.wait { task in
-        // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
-        let handover = next { back in
+        // The timer or the cancellation may have come, and found nobody to resume: check again under the lock.
+        let result = next { back in
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
           back.waiting.append(.task(task), id: id)
           responseHint.setAwaited(true)
           return nil
         }
-        if let handover { task.resume(returning: handover) }
+        if let result { task.resume(returning: result) }
       }
     } onCancel: {
       giveUp(id, .cancelled)
-    }.reception
+    }.map(\.message)
   }
 
   /// Blocks the calling thread for the next message or the end, at most until `deadline`.
-  func waitForNext(until deadline: Deadline) -> Reception {
+  func waitForNext(until deadline: Deadline) -> ReceiveResult<WebSocketMessage> {
     responseHint.receiverWaits()
     let id = newWaitID()
     var waiting: ThreadWaiter?
-    let handover = next { back in
+    let result = next { back in
       let thread = back.waiting.idleThread ?? ThreadWaiter()
       back.waiting.idleThread = nil
       back.waiting.append(.thread(thread), id: id)
@@ -172,53 +194,56 @@ final class Inbox: Sendable {
       waiting = thread
       return nil
     }
-    if let handover { return handover.reception }
+    if let result { return result.map(\.message) }
     guard let waiting else { return .timedOut }
     if !waiting.wait(until: deadline) {
       giveUp(id, .timedOut)
-      // It is this thread itself that gives up, or somebody who is just giving it something.
+      // Either this thread has just given up itself, or another is about to give it a result.
       _ = waiting.wait(until: .never)
     }
-    let given = waiting.takeHandover()
+    let given = waiting.takeResult()
     back.withLock { $0.waiting.idleThread = waiting }
-    return given.reception
+    return given.map(\.message)
   }
 
   private func newWaitID() -> UInt64 {
     nextWaitID.wrappingAdd(1, ordering: .relaxed).newValue
   }
 
-  /// Ends the wait of one receiver, unless it is, or was, given something.
-  private func giveUp(_ id: UInt64, _ handover: Handover) {
+  /// Ends the wait of one receiver, unless it has been given a result.
+  private func giveUp(_ id: UInt64, _ result: ReceiveResult<QueuedMessage>) {
     let receiver = back.withLock { back in
       defer { responseHint.setAwaited(!back.waiting.isEmpty) }
       return back.waiting.remove(id)
     }
-    receiver?.receive(handover)
+    receiver?.resume(returning: result)
   }
 
-  /// Takes the next message or the end; without either, does what `orElse` says about the back. For a task that is cancelled,
-  /// nothing is moved to the front that is not the last.
-  private func next(isCancelled: Bool = false, orElse: (inout Back) -> Handover?) -> Handover? {
+  /// Takes the next message or the end; without either, does what `orElse` says about the back.
+  private func next(
+    isCancelled: Bool = false, orElse: (inout Back) -> ReceiveResult<QueuedMessage>?
+  ) -> ReceiveResult<QueuedMessage>? {
     var resumeReading: (@Sendable () -> Void)?
-    let handover: Handover? = front.withLock { front in
+    let result: ReceiveResult<QueuedMessage>? = front.withLock { front in
       if front.isEmpty, let other = refill(&front, isCancelled: isCancelled, orElse: orElse, &resumeReading) {
         return other
       }
       return front.popMessage().map { .message(.ready($0)) }
     }
     resumeReading?()
-    return handover
+    return result
   }
 
   /// Moves the back over to the empty front; or returns what there is in place of a message.
   private func refill(
-    _ front: inout MessageQueue, isCancelled: Bool, orElse: (inout Back) -> Handover?,
+    _ front: inout MessageQueue, isCancelled: Bool, orElse: (inout Back) -> ReceiveResult<QueuedMessage>?,
     _ resumeReading: inout (@Sendable () -> Void)?
-  ) -> Handover? {
+  ) -> ReceiveResult<QueuedMessage>? {
     front.shrink()
     return back.withLock { back in
-      guard !back.messages.isEmpty else { return back.end.map { .end($0) } ?? orElse(&back) }
+      guard !back.messages.isEmpty else {
+        return back.end ?? orElse(&back)
+      }
       if isCancelled, back.end == nil { return .cancelled }
       swap(&front, &back.messages)
       back.cost = 0
@@ -230,12 +255,12 @@ final class Inbox: Sendable {
     }
   }
 
-  /// Whether so many messages wait that reading is paused.
+  /// True if so many messages wait that reading is paused.
   var isFull: Bool { back.withLock { $0.readingIsPaused } }
 
   /// How many messages nobody has taken yet.
   var unreadCount: Int { front.withLock { front in front.count + back.withLock { $0.messages.count } } }
 
-  /// Whether a receiver is waiting.
+  /// True if a receiver waits.
   var hasWaiters: Bool { back.withLock { !$0.waiting.isEmpty } }
 }

@@ -1,80 +1,25 @@
 internal import CSidecarSystem
 internal import SidecarProtocol
 
-/// A message on its way from the read buffer to a receiver.
-enum QueuedMessage {
-  /// What the receiver gets.
-  case ready(WebSocketMessage)
-  /// Valid UTF-8, of which the receiver's thread makes the string. It will free it too: memory that one thread takes and
-  /// another gives back costs several times as much.
-  case text(WebSocketPayload)
-  /// A short message, of which the receiver's thread makes what the receiver gets.
-  case short(PackedBatch)
-
-  /// The message as the receiver gets it.
-  var message: WebSocketMessage {
-    @inline(__always) consuming get {
-      switch self {
-      case .ready(let message):
-        return message
-      case .text(let payload):
-        return .text(payload.withUnsafeBytes { String(validUTF8: $0) })
-      case .short(var run):
-        return run.takeFirst()
-      }
-    }
-  }
-
-  /// The size of the message in bytes.
-  var byteCount: Int {
-    switch self {
-    case .ready(let message): message.byteCount
-    case .text(let payload): payload.count
-    case .short(let run): run.byteCountOfFirst
-    }
-  }
-}
-
 /// A queue of messages with one owner: filled at one end, emptied at the other, and moved as a whole.
 ///
-/// An array would do, and cost three times as much: messages are moved here and never copied, so that no reference
-/// count is touched between the read buffer and the receiver. Two queues are exchanged with `swap`, which keeps the
-/// memory of both in use. Short messages stand in it by the run.
+/// Messages are moved and never copied, so no reference count changes between the read buffer and the receiver; an array
+/// costs three times as much. `swap` exchanges two queues and keeps the memory of both in use. Small messages are entries
+/// of many messages each.
 struct MessageQueue: ~Copyable {
   private var base: UnsafeMutablePointer<QueuedMessage>?
+  private var capacity = 0
+  private var head = 0
+  private var tail = 0
 
-  // In 32 bits each: there are three of these queues in a sidecar, and ten thousand sidecars in a process.
-  private var storedCapacity: UInt32 = 0
-  private var storedHead: UInt32 = 0
-  private var storedTail: UInt32 = 0
-  private var storedCount: UInt32 = 0
+  /// The batch that messages are being taken from: it precedes the entries.
+  private var batch = PackedBatch()
 
-  /// A message of so many bytes is worth asking for.
+  /// How many messages there are.
+  private(set) var count = 0
+
+  /// Messages of at least this size are prefetched.
   private static let prefetchedByteCount = 256
-
-  /// The run that messages are being taken from: before the entries.
-  private var run = PackedBatch()
-
-  private var capacity: Int {
-    get { Int(storedCapacity) }
-    set { storedCapacity = UInt32(truncatingIfNeeded: newValue) }
-  }
-
-  private var head: Int {
-    get { Int(storedHead) }
-    set { storedHead = UInt32(truncatingIfNeeded: newValue) }
-  }
-
-  private var tail: Int {
-    get { Int(storedTail) }
-    set { storedTail = UInt32(truncatingIfNeeded: newValue) }
-  }
-
-  /// How many messages there are. Each is charged 48 bytes at least, so that 32 bits hold more than there can be.
-  private(set) var count: Int {
-    get { Int(storedCount) }
-    set { storedCount = UInt32(truncatingIfNeeded: newValue) }
-  }
 
   init() {}
 
@@ -91,9 +36,9 @@ struct MessageQueue: ~Copyable {
     append(message, count: 1)
   }
 
-  /// Appends the messages of a run, `count` of them.
-  mutating func append(_ run: PackedBatch, count: Int) {
-    append(.short(run), count: count)
+  /// Appends a batch of `count` messages.
+  mutating func append(_ batch: PackedBatch, count: Int) {
+    append(.packed(batch), count: count)
   }
 
   @inline(__always)
@@ -110,9 +55,9 @@ struct MessageQueue: ~Copyable {
       swap(&self, &other)
       return
     }
-    if !other.run.isEmpty {
-      append(.short(other.run), count: 0)
-      other.run = PackedBatch()
+    if !other.batch.isEmpty {
+      append(.packed(other.batch), count: 0)
+      other.batch = PackedBatch()
     }
     let entries = other.tail - other.head
     if let source = other.base, entries > 0 {
@@ -126,45 +71,43 @@ struct MessageQueue: ~Copyable {
     other.count = 0
   }
 
-  /// Takes the first message, as its receiver gets it: on the receiver's thread.
+  /// Takes the first message as its receiver gets it, on the receiver's thread.
   @inline(__always)
   mutating func popMessage() -> WebSocketMessage? {
     guard count != 0 else { return nil }
     count &-= 1
-    guard !run.isEmpty || moveToRun() else { return popEntry().message }
+    guard !batch.isEmpty || moveToBatch() else { return popEntry().message }
     prefetchSecond()
-    return run.takeFirst()
+    return batch.takeFirst()
   }
 
-  /// Has the message behind the first one of the run brought into the cache, while the receiver looks at the first one: it is
-  /// taken to be as long.
+  /// Prefetches the message after the first one, while the receiver looks at the first one.
   ///
-  /// What waits together is as much as a core's cache holds, and was written a while ago. Where messages are tiny, the
-  /// processor finds out by itself that they are read one after the other.
+  /// Assumes that it is as long as the first one.
   @inline(__always)
   private func prefetchSecond() {
-    let first = run.memoryOfFirst
+    let first = batch.firstRegion
     guard first.count >= MessageQueue.prefetchedByteCount, let start = first.baseAddress else { return }
-    if !run.hasOne {
+    if !batch.hasOne {
       csidecar_prefetch(start + first.count, first.count)
-    } else if head != tail, case .short(let next) = (base.unsafelyUnwrapped + head).pointee {
-      csidecar_prefetch(next.memoryOfFirst.baseAddress, first.count)
+    } else if head != tail, case .packed(let next) = (base.unsafelyUnwrapped + head).pointee {
+      csidecar_prefetch(next.firstRegion.baseAddress, first.count)
     }
   }
 
-  /// Takes the first message, for another thread.
+  /// Takes the first message for another thread.
   mutating func popFirst() -> QueuedMessage? {
     guard count != 0 else { return nil }
     count -= 1
-    return !run.isEmpty || moveToRun() ? .short(run.splitFirst()) : popEntry()
+    return !batch.isEmpty || moveToBatch() ? .packed(batch.splitFirst()) : popEntry()
   }
 
-  /// Goes on to the run that is the first entry, if it is one.
-  private mutating func moveToRun() -> Bool {
-    guard case .short = (base.unsafelyUnwrapped + head).pointee, case .short(let next) = popEntry() else {
+  /// Makes the first entry the current batch, if it is one.
+  private mutating func moveToBatch() -> Bool {
+    guard case .packed = (base.unsafelyUnwrapped + head).pointee, case .packed(let next) = popEntry() else {
       return false
     }
-    run = next
+    batch = next
     return true
   }
 
@@ -179,7 +122,7 @@ struct MessageQueue: ~Copyable {
     return entry
   }
 
-  /// Gives back the memory if it is more than an ordinary read needs. The queue has to be empty.
+  /// Frees the memory if it is more than an ordinary read needs. The queue must be empty.
   mutating func shrink() {
     assert(isEmpty)
     guard capacity > 4096 else { return }

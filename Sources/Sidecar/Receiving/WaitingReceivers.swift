@@ -1,66 +1,49 @@
 internal import SidecarExecutor
 
-/// What a receiver that had to wait is given. Its own thread makes a ``Reception`` of it.
-enum Handover: Sendable {
-  case message(QueuedMessage)
-  case end(InboxEnd)
-  case timedOut
-  case cancelled
-
-  var reception: Reception {
-    consuming get {
-      switch self {
-      case .message(let message): .message(message.message)
-      case .end(let end): .end(end)
-      case .timedOut: .timedOut
-      case .cancelled: .cancelled
-      }
-    }
-  }
-}
-
-/// One receiver that waits for a message: a suspended task, or a blocked thread.
+/// A receiver that waits for a message: a suspended task, or a blocked thread.
 enum WaitingReceiver: Sendable {
-  case task(TaskWaiter<Handover>)
+  case task(TaskWaiter<ReceiveResult<QueuedMessage>>)
   case thread(ThreadWaiter)
 
-  /// Ends the wait, once: for whoever takes the receiver off the list. Not under a lock.
-  func receive(_ handover: consuming Handover) {
+  /// Ends the wait, once. Only whoever took the receiver off the list calls this, and not under a lock.
+  func resume(returning result: consuming ReceiveResult<QueuedMessage>) {
     switch self {
-    case .task(let task): task.resume(returning: handover)
-    case .thread(let thread): thread.resume(with: handover)
+    case .task(let task): task.resume(returning: result)
+    case .thread(let thread): thread.resume(returning: result)
     }
   }
 }
 
-/// A place in which one thread at a time blocks, to be used again and again.
+/// Blocks one thread at a time until it is given a result. Reusable.
 final class ThreadWaiter: @unchecked Sendable {
   private let semaphore = Semaphore()
   // Safe to share: written before the semaphore is signalled, read after it was waited for.
-  private var handover = Handover.timedOut
+  private var result = ReceiveResult<QueuedMessage>.timedOut
 
-  /// Blocks until the thread is given something, or the deadline has passed (then: false).
+  /// Blocks until there is a result, or the deadline has passed.
+  ///
+  /// - Returns: False if the deadline passed first.
   func wait(until deadline: Deadline) -> Bool {
     semaphore.wait(until: deadline)
   }
 
-  /// What the thread was given, after ``wait(until:)`` has returned true.
-  func takeHandover() -> Handover {
-    defer { handover = .timedOut }
-    return handover
+  /// Takes the result, after ``wait(until:)`` has returned true.
+  func takeResult() -> ReceiveResult<QueuedMessage> {
+    defer { result = .timedOut }
+    return result
   }
 
-  fileprivate func resume(with handover: consuming Handover) {
-    self.handover = handover
+  fileprivate func resume(returning result: consuming ReceiveResult<QueuedMessage>) {
+    self.result = result
     semaphore.signal()
   }
 }
 
-/// The receivers that wait, in the order they asked.
+/// The receivers that wait, first come, first served.
 struct WaitingReceivers {
   private var entries: [(id: UInt64, receiver: WaitingReceiver)] = []
 
-  /// A place for a thread to wait in that none is using: most programs block with one thread, and it needs no second one.
+  /// A waiter that no thread uses: most programs block with one thread, which reuses it.
   var idleThread: ThreadWaiter?
 
   var isEmpty: Bool { entries.isEmpty }
@@ -73,7 +56,7 @@ struct WaitingReceivers {
     entries.isEmpty ? nil : entries.removeFirst().receiver
   }
 
-  /// Takes one receiver off the list; nil if it is, or was, given something.
+  /// Takes one receiver off the list; nil if it has been given a result.
   mutating func remove(_ id: UInt64) -> WaitingReceiver? {
     guard let index = entries.firstIndex(where: { $0.id == id }) else { return nil }
     return entries.remove(at: index).receiver

@@ -1,12 +1,12 @@
 internal import SidecarExecutor
 internal import SidecarProtocol
 
-/// Ends a sidecar, within a bound, whoever asks and whatever holds it up.
+/// Ends a sidecar within a bound, whoever asks and whatever holds it up.
 ///
-/// It owns no thread and no task. It is moved by events alone: the connection's end, the last task's end, the thread's
-/// end, and a timer that belongs to neither the sidecar thread (which the application may hold) nor the concurrency pool
-/// (which may be full). The ``ShutdownStateMachine`` decides what each event means; this carries it out, outside the lock.
-/// Whoever asked for the shutdown only waits for the report.
+/// It owns no thread and no task. Events move it: the connection's end, the last task's end, the thread's end, and a timer
+/// that depends neither on the sidecar thread, which the application may hold, nor on the concurrency pool, which may be
+/// full. The ``ShutdownStateMachine`` decides what each event means; this carries it out, outside the lock. Callers of a
+/// shutdown only wait for the report.
 final class ShutdownCoordinator: Sendable {
   /// Completed when everything is over.
   let report = Promise<ShutdownReport>()
@@ -16,16 +16,20 @@ final class ShutdownCoordinator: Sendable {
   private let ownsThread: Bool
   private let tasks: TaskRegistry
 
+  /// What the first request asked for.
+  private struct Request {
+    let bound: Duration
+    let keepsUnread: Bool
+    let payload: ClosePayload
+  }
+
   private struct State {
-    var lifecycle: ShutdownStateMachine
-    var wasRequested = false
+    var machine: ShutdownStateMachine
+    var request: Request?
     var timer: DeadlineTimer?
-    /// How many events the lifecycle has decided on, and on which of them the timer was armed.
+    /// How many events the machine has decided on, and at which of them the timer was armed.
     var decisions = 0
     var timerDecision = 0
-    var bound = Duration.zero
-    var keepsUnread = false
-    var payload = ClosePayload.empty
     var cancelledTaskCount = 0
     var abandoned: [ShutdownReport.Abandoned] = []
   }
@@ -37,28 +41,28 @@ final class ShutdownCoordinator: Sendable {
     self.thread = thread
     self.ownsThread = ownsThread
     self.tasks = tasks
-    state = Locked(State(lifecycle: ShutdownStateMachine(ownsThread: ownsThread)))
+    state = Locked(State(machine: ShutdownStateMachine(ownsThread: ownsThread)))
   }
 
-  /// Whether nobody has asked for the end yet.
-  var isRunning: Bool { state.withLock { !$0.wasRequested } }
+  /// True until a shutdown is requested.
+  var isRunning: Bool { state.withLock { $0.request == nil } }
 
-  /// Requests the shutdown; returns whether this is the first request. Later ones only get to wait for the same report.
+  /// Requests the shutdown. Later requests only wait for the same report.
+  ///
+  /// - Returns: True if this is the first request.
   @discardableResult
   func request(bound: Duration, keepingUnread: Bool, payload: ClosePayload) -> Bool {
+    let request = Request(bound: max(.zero, bound), keepsUnread: keepingUnread, payload: payload)
     let isFirst = state.withLock { state in
-      guard !state.wasRequested else { return false }
-      state.wasRequested = true
-      state.bound = max(.zero, bound)
-      state.keepsUnread = keepingUnread
-      state.payload = payload
+      guard state.request == nil else { return false }
+      state.request = request
       return true
     }
     guard isFirst else { return false }
     tasks.close()
-    let wasOver = connection.places.ended.current != nil
-    handle(.shutdownRequested(bound: bound, hasTasks: tasks.hasTasks))
-    connection.places.ended.whenComplete { status in
+    let wasOver = connection.shared.ended.current != nil
+    handle(.shutdownRequested(bound: request.bound, hasTasks: tasks.hasTasks))
+    connection.shared.ended.whenComplete { status in
       let isGivenUp = !wasOver && status.error == .timedOut(.closingHandshake)
       self.handle(isGivenUp ? .connectionGivenUp : .connectionEnded)
     }
@@ -66,21 +70,25 @@ final class ShutdownCoordinator: Sendable {
     return true
   }
 
-  /// Blocks until everything is over; `bound` is what was requested if the caller was the first to do so, and otherwise nil.
+  /// Blocks until everything is over.
+  ///
+  /// - Parameter bound: What was requested if the caller was the first to request, otherwise nil.
   func waitForReport(requestedWithin bound: Duration?) -> ShutdownReport {
-    // The report is made before the thread has quite ended, and by the thread: whoever waits for the thread itself is woken
-    // once, and finds both. If the thread does not end, the report comes when this wait ends too.
-    if ownsThread, let bound { _ = thread.join(until: Deadline(.now + max(.zero, bound) + ShutdownStateMachine.grace)) }
+    // The thread publishes the report shortly before it ends: waiting for the thread itself is one wake-up instead of two.
+    // If the thread does not end, the report comes when this wait ends.
+    if ownsThread, let bound {
+      _ = thread.join(until: Deadline(.now + max(.zero, bound) + ShutdownStateMachine.grace))
+    }
     defer { if thread.hasEnded { thread.reap() } }
     return report.wait(until: .never) ?? provisionalReport
   }
 
-  /// Takes note that there is nothing to shut down: the sidecar never had a thread. It has not been counted either.
+  /// Ends a sidecar whose thread could not be started. It has not been counted as alive.
   func abandonBeforeStart() {
-    state.withLock { $0.wasRequested = true }
+    state.withLock { $0.request = Request(bound: .zero, keepsUnread: false, payload: .goingAway) }
   }
 
-  /// What there is to report so far, for a caller that can't wait.
+  /// What there is to report so far, for a caller that cannot wait.
   var provisionalReport: ShutdownReport {
     report.current ?? makeReport(state.withLock { $0 }, isFinal: false)
   }
@@ -88,7 +96,7 @@ final class ShutdownCoordinator: Sendable {
   private func handle(_ event: ShutdownStateMachine.Event) {
     let (actions, decision) = state.withLock { state in
       state.decisions += 1
-      return (state.lifecycle.handle(event, at: .now), state.decisions)
+      return (state.machine.handle(event, at: .now), state.decisions)
     }
     for action in actions { perform(action, decision) }
   }
@@ -98,23 +106,23 @@ final class ShutdownCoordinator: Sendable {
     case .wakeAt(let instant): wake(at: instant, decision)
     case .stopAccepting: stopAccepting()
     case .close(let deadline): close(deadline)
-    case .abortConnection: abortConnection()
+    case .abortConnection: connection.post { $0.abort(.timedOut(.closingHandshake)) }
     case .cancelTasks: cancelTasks()
     case .abandonTasks: abandonTasks()
     case .stopThread: if ownsThread { thread.requestStop() }
     case .abandonThread: abandonThread()
     case .logWaiting(let step, let elapsed): logWaiting(step, elapsed)
-    case .announce: announce()
+    case .publishReport: publishReport()
     }
   }
 
   func wake(at instant: MonotonicInstant, _ decision: Int) {
     let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
     let obsolete = state.withLock { state in
-      // Several threads carry out what they were told, and this one may be late. The end may have been announced: nobody
-      // would cancel the timer, and it holds the coordinator, and with it the thread. Or a later decision's timer is
-      // armed, perhaps because this one has fired by now: taking its place would cancel the only one that still comes.
-      guard state.lifecycle.state != .ended, decision >= state.timerDecision else { return Optional(timer) }
+      // Several threads perform actions, and this one may be late. If the report has been published, nobody would cancel
+      // the timer, which retains the coordinator and the thread. And a later decision's timer must not be replaced: this
+      // one may have fired, and it would cancel the only one that still comes.
+      guard state.machine.state != .ended, decision >= state.timerDecision else { return Optional(timer) }
       state.timerDecision = decision
       defer { state.timer = timer }
       return state.timer
@@ -123,24 +131,20 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func stopAccepting() {
-    connection.places.stopAccepting(keepingUnread: state.withLock { $0.keepsUnread })
+    connection.shared.stopAccepting(keepingUnread: state.withLock { $0.request?.keepsUnread ?? false })
   }
 
   private func close(_ deadline: MonotonicInstant) {
-    let payload = state.withLock { $0.payload }
-    connection.requestClose(payload, deadline: Deadline(deadline), discarding: true)
-  }
-
-  private func abortConnection() {
-    connection.post { $0.abort() }
+    let payload = state.withLock { $0.request?.payload } ?? .goingAway
+    connection.post { $0.close(payload, deadline: Deadline(deadline)) }
   }
 
   private func cancelTasks() {
     let count = tasks.count
     guard count > 0 else { return tasks.cancelAll { self.handle(.tasksEnded) } }
     state.withLock { $0.cancelledTaskCount = count }
-    // The application's cancellation handlers run where the task is cancelled, and may block: not here, where the timers
-    // are served, or the sidecar.
+    // The application's cancellation handlers run on the thread that cancels, and may block: not on this one, which serves
+    // the timers or the sidecar.
     BlockingWorkQueue.run { [tasks] in tasks.cancelAll { self.handle(.tasksEnded) } }
   }
 
@@ -153,13 +157,11 @@ final class ShutdownCoordinator: Sendable {
     // A shared thread goes on, but it has not ended the connection: it is held all the same.
     state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
     if ownsThread { thread.abandon() }
-    // What the thread can't do any more in time: end every call that waits on the connection, and let the peer see the
-    // end of the stream. The descriptor itself stays with the thread.
-    connection.places.outbox.abortSocket()
-    let status = CloseStatus(
-      code: .abnormalClosure, reason: "", initiator: .us, error: .timedOut(.closingHandshake))
-    connection.places.release(status)
-    connection.places.ended.complete(status)
+    // What the thread cannot do in time: end every call that waits on the connection, and let the peer see the end of the
+    // stream. The descriptor stays with the thread.
+    connection.shared.sendQueue.abortStream()
+    let status = connection.shared.release(CloseStatus(.abandoned, because: .timedOut(.closingHandshake)))
+    connection.shared.ended.complete(status)
   }
 
   private func logWaiting(_ step: ShutdownReport.Step.Name, _ elapsed: Duration) {
@@ -167,8 +169,8 @@ final class ShutdownCoordinator: Sendable {
     BlockingWorkQueue.run { onLog(.shutdownWaiting(step, elapsed: elapsed)) }
   }
 
-  private func announce() {
-    if let host = connection.hostBeingResolved.withLock({ $0 }) {
+  private func publishReport() {
+    if let host = connection.connector.withLock({ $0 })?.hostBeingResolved {
       state.withLock { $0.abandoned.append(.resolution(host: host)) }
     }
     let snapshot = state.withLock { state in
@@ -176,43 +178,45 @@ final class ShutdownCoordinator: Sendable {
       return state
     }
     snapshot.timer?.cancel()
-    let final = makeReport(snapshot, isFinal: true)
     LiveCounters.sidecars.decrement()
-    guard let onLog = connection.configuration.onLog else { return publish(final) }
-    // Off the sidecar's thread, which is about to be joined. The log has a moment, so that it is complete when the
-    // shutdown returns; a slow one does not hold it up.
+    guard let onLog = connection.configuration.onLog else { return publish(snapshot) }
+    // Not on the sidecar's thread, which is about to be joined. The log gets a moment, so that it is complete when the
+    // shutdown returns; a slow one does not delay it further.
     let logged = Promise<Void>()
     let timer = DeadlineTimer(.after(ShutdownStateMachine.logGrace)) { logged.complete(()) }
     logged.whenComplete {
       timer.cancel()
-      self.publish(final)
+      self.publish(snapshot)
     }
+    let final = makeReport(snapshot, isFinal: true)
     BlockingWorkQueue.run {
       onLog(.shutDown(final))
       logged.complete(())
     }
   }
 
-  private func publish(_ final: ShutdownReport) {
-    report.complete(final)
-    // A task that asked for the shutdown has waited for this report. It now has a moment to return; then whoever waits
-    // for it is released all the same.
+  private func publish(_ snapshot: State) {
+    // Made now, so that it tells the time that the caller sees.
+    report.complete(makeReport(snapshot, isFinal: true))
+    // A task that requested the shutdown has waited for this report. It now has a moment to return; then its caller is
+    // released all the same.
     guard tasks.count > 0 else { return }
     let timer = DeadlineTimer(.after(ShutdownStateMachine.grace)) { [tasks] in tasks.abandonAll() }
     state.withLock { $0.timer = timer }
   }
 
   private func makeReport(_ state: State, isFinal: Bool) -> ShutdownReport {
-    var steps = state.lifecycle.steps
+    let bound = state.request?.bound ?? .zero
+    var steps = state.machine.steps
     if !isFinal {
       let all: [ShutdownReport.Step.Name] = [.socket, .tasks, .thread]
       for name in all.dropFirst(steps.count) {
-        steps.append(.init(name: name, outcome: .underWay, elapsed: .zero, bound: state.bound))
+        steps.append(.init(name: name, outcome: .underWay, elapsed: .zero, bound: bound))
       }
     }
     return ShutdownReport(
-      steps: steps, bound: state.bound, elapsed: state.lifecycle.elapsed(at: .now),
-      closeStatus: connection.places.ended.current, cancelledTaskCount: state.cancelledTaskCount,
+      steps: steps, bound: bound, elapsed: state.machine.elapsed(at: .now),
+      closeStatus: connection.shared.status.current, cancelledTaskCount: state.cancelledTaskCount,
       abandoned: state.abandoned)
   }
 }

@@ -1,39 +1,40 @@
-// The life of a sidecar, in one place.
+// The shutdown of a sidecar, step by step.
 //
-// A sidecar runs until it is told to end. Ending has four steps, and each has a moment by which the next one begins,
-// whatever happens: all of them are fixed when the shutdown is requested, so that the whole stays within one bound.
+// A sidecar runs until a shutdown is requested. Each step has a deadline, after which the next one begins whatever has
+// happened. All deadlines are fixed at the request, so the steps together stay within one bound.
 //
-//   1. The closing flag. New work is refused, receivers are released, the loop is woken. Takes no time.
-//   2. The socket (draining): queued bytes are written, the Close frames are exchanged, the stream ends. Past its
-//      moment the connection is aborted.
-//   3. The tasks (cancelling) that were started on the sidecar: cancelled, and awaited. Past its moment those that are
-//      left are abandoned.
-//   4. The thread (joining): stopped and joined. Past its moment it is abandoned: it ends by itself, once whatever
-//      holds it lets go.
+//   1. Closing flag: new work fails, the loop is woken. Takes no time.
+//   2. Draining (the socket): queued bytes are written, the Close frames are exchanged, the stream ends. After its
+//      deadline the connection is aborted.
+//   3. Cancelling (the tasks): the tasks that were started on the sidecar are cancelled and awaited. After its deadline
+//      those that remain are abandoned.
+//   4. Joining (the thread): the thread is stopped and joined. After its deadline it is abandoned: it ends by itself when
+//      the code that holds it returns.
 //
-// The machine decides and keeps the times; the coordinator carries out. Both the events and the clock come from
-// outside, so every path is tested without a thread.
+// The machine decides and keeps the times; the coordinator carries out. Events and the time come from outside, so every
+// path is tested without a thread.
 //
-//   state       shutdownRequested  connectionEnded        tasksEnded           threadEnded     tick, past the moment
+//   state       shutdownRequested  connectionEnded        tasksEnded           threadEnded     tick, after the deadline
 //   ──────────  ─────────────────  ─────────────────────  ───────────────────  ──────────────  ───────────────────────
-//   running     draining           –                      –                    –               –
+//   running     draining           noted                  –                    noted           –
 //               stopAccepting, close
 //   draining    –                  cancelling             –                    noted           cancelling
 //                                  cancelTasks                                                 abort, cancelTasks
 //   cancelling  –                  noted                  joining              noted           joining
 //                                                         stopThread                           abandonTasks, stopThread
 //   joining     –                  noted; ended if the    –                    noted; ended if ended
-//                                  thread has ended                            the connection  abandonThread, announce
-//                                  announce                                    has: announce
+//                                  thread has ended                            the connection  abandonThread,
+//                                  publishReport                               has: publish-   publishReport
+//                                                                              Report
 //   ended       –                  –                      –                    –               –
 //
-// A tick before the moment changes nothing: it is logged, so that a long wait shows. The connection watches its own
-// deadline, which is the same moment: when it is the first to notice, connectionGivenUp comes in place of
-// connectionEnded, and the step has timed out all the same.
+// A tick before the deadline changes nothing; it is logged, so that a long wait is visible. The connection has the same
+// deadline for draining: if it notices first, connectionGivenUp comes in place of connectionEnded, and the step has timed
+// out all the same.
 
 internal import SidecarExecutor
 
-/// Decides what each event means for a sidecar's life; carries nothing out.
+/// Decides what each event means for the shutdown of a sidecar; carries nothing out.
 struct ShutdownStateMachine: Sendable {
   typealias Instant = MonotonicInstant
 
@@ -43,7 +44,7 @@ struct ShutdownStateMachine: Sendable {
     /// The first one counts. Nothing in the rest of the plan depends on who asked.
     case shutdownRequested(bound: Duration, hasTasks: Bool)
     case connectionEnded
-    /// The same, but it was dropped because the peer did not end it in time.
+    /// The connection ended because the peer did not end it in time.
     case connectionGivenUp
     case tasksEnded
     case threadEnded
@@ -52,7 +53,7 @@ struct ShutdownStateMachine: Sendable {
   }
 
   enum Action: Hashable, Sendable {
-    /// Refuse new work and release receivers.
+    /// Refuse new work.
     case stopAccepting
     /// Begin the closing handshake, or give up connecting.
     case close(deadline: Instant)
@@ -62,56 +63,74 @@ struct ShutdownStateMachine: Sendable {
     case abandonTasks
     case stopThread
     case abandonThread
-    /// A tick came before the moment: say that this step still waits.
+    /// Log that this step has not ended yet.
     case logWaiting(ShutdownReport.Step.Name, elapsed: Duration)
-    /// Make ``Event/tick`` happen at this moment.
+    /// Send ``Event/tick`` at this time.
     case wakeAt(Instant)
-    /// Everything is over: release whoever still waits, and publish the report.
-    case announce
+    /// Everything is over: publish the report.
+    case publishReport
   }
 
   /// How often a step that takes long is logged.
   static let logInterval = Duration.seconds(1)
-  /// What a shutdown may take beyond its bound, so that even one without any time ends in order: it covers tasks that
-  /// react to their cancellation, the last turn of the loop and the join. Promised to users as "at most 100 ms" to leave
+  /// What a shutdown may take beyond its bound, so that even a bound of zero ends in order: time for tasks to react to
+  /// their cancellation, for the last turn of the loop, and for the join. Users are promised "at most 100 ms", which leaves
   /// room for a loaded machine.
   static let grace = Duration.milliseconds(50)
-  /// How long the log may take for its last line before the shutdown returns all the same.
+  /// How long the shutdown waits for its last line to be logged.
   static let logGrace = Duration.milliseconds(20)
+
+  private struct Request {
+    let time: Instant
+    let bound: Duration
+    let hasTasks: Bool
+
+    var deadline: Instant { time + bound }
+  }
+
+  private struct CurrentStep {
+    let name: ShutdownReport.Step.Name
+    let began: Instant
+    let deadline: Instant
+  }
+
+  /// What has to end before the last step is complete.
+  private struct Remaining: OptionSet {
+    let rawValue: UInt8
+    static let connection = Remaining(rawValue: 1)
+    static let thread = Remaining(rawValue: 2)
+  }
 
   private(set) var state = State.running
   private(set) var steps: [ShutdownReport.Step] = []
-  private var requested: Instant?
-  private var bound = Duration.zero
-  private var stepBegan: Instant?
-  /// When the current step is given up.
-  private var moment: Instant?
-  private var connectionHasEnded = false
-  private var threadHasEnded: Bool
-  private var hasTasks = false
+  private var request: Request?
+  private var step: CurrentStep?
+  private var remaining: Remaining
 
-  /// Makes the life of a sidecar; `ownsThread` says whether a thread ends with it.
+  /// Makes the machine of a running sidecar.
+  ///
+  /// - Parameter ownsThread: Whether a thread ends with the sidecar.
   init(ownsThread: Bool) {
-    threadHasEnded = !ownsThread
+    remaining = ownsThread ? [.connection, .thread] : .connection
   }
 
   var isRunning: Bool { state == .running }
 
   /// How long ago the shutdown was requested.
-  func elapsed(at now: Instant) -> Duration { requested?.duration(to: now) ?? .zero }
+  func elapsed(at now: Instant) -> Duration { request?.time.duration(to: now) ?? .zero }
 
   mutating func handle(_ event: Event, at now: Instant) -> [Action] {
     switch event {
-    case .connectionEnded, .connectionGivenUp: connectionHasEnded = true
-    case .threadEnded: threadHasEnded = true
-    default: break
+    case .connectionEnded, .connectionGivenUp: remaining.remove(.connection)
+    case .threadEnded: remaining.remove(.thread)
+    case .shutdownRequested, .tasksEnded, .tick: break
     }
-    // One array for each decision, and not one for each part of it: making them was a good part of what a shutdown takes.
+    // One array for all actions: several of them were a good part of the cost of a shutdown.
     var actions: [Action] = []
     actions.reserveCapacity(4)
     switch (state, event) {
     case (.running, .shutdownRequested(let bound, let hasTasks)):
-      begin(bound: bound, hasTasks: hasTasks, at: now, &actions)
+      begin(Request(time: now, bound: max(.zero, bound), hasTasks: hasTasks), &actions)
     case (.draining, .connectionEnded):
       enterCancelling(drained: .completed, at: now, &actions)
       actions.append(.cancelTasks)
@@ -130,51 +149,50 @@ struct ShutdownStateMachine: Sendable {
     return actions
   }
 
-  private mutating func begin(bound: Duration, hasTasks: Bool, at now: Instant, _ actions: inout [Action]) {
-    requested = now
-    self.bound = max(.zero, bound)
-    self.hasTasks = hasTasks
-    // Tasks that are still there when the socket is closed get a part of the bound of their own.
-    let reserved = hasTasks ? min(self.bound / 4, .milliseconds(250)) : .zero
+  private var hasTasks: Bool { request?.hasTasks ?? false }
+
+  private mutating func begin(_ request: Request, _ actions: inout [Action]) {
+    self.request = request
+    // Tasks that still run when the socket is closed get a part of the bound of their own.
+    let reserved = request.hasTasks ? min(request.bound / 4, .milliseconds(250)) : .zero
     state = .draining
-    let end = now + self.bound - reserved
-    // The flag first: without any time, the tick comes at once, and on another thread.
+    let deadline = request.time + (request.bound - reserved)
+    // First: with a bound of zero the tick comes at once, and on another thread.
     actions.append(.stopAccepting)
-    enterStep(until: end, at: now, &actions)
-    actions.append(.close(deadline: end))
+    enterStep(.socket, until: deadline, at: request.time, &actions)
+    actions.append(.close(deadline: deadline))
   }
 
   private mutating func enterCancelling(
     drained: ShutdownReport.Outcome, at now: Instant, _ actions: inout [Action]
   ) {
-    record(.socket, drained, at: now)
+    record(drained, at: now)
     state = .cancelling
-    enterStep(until: end + ShutdownStateMachine.grace / 2, at: now, &actions)
+    enterStep(.tasks, until: deadline(now) + ShutdownStateMachine.grace / 2, at: now, &actions)
   }
 
   private mutating func enterJoining(
     cancelled: ShutdownReport.Outcome, at now: Instant, _ actions: inout [Action]
   ) {
-    record(.tasks, cancelled, at: now)
+    record(cancelled, at: now)
     state = .joining
-    enterStep(until: end + ShutdownStateMachine.grace, at: now, &actions)
+    enterStep(.thread, until: deadline(now) + ShutdownStateMachine.grace, at: now, &actions)
     actions.append(.stopThread)
     endIfDone(at: now, &actions)
   }
 
   private mutating func endIfDone(at now: Instant, _ actions: inout [Action]) {
-    guard connectionHasEnded, threadHasEnded else { return }
-    record(.thread, .completed, at: now)
+    guard remaining.isEmpty else { return }
+    record(.completed, at: now)
     state = .ended
-    actions.append(.announce)
+    actions.append(.publishReport)
   }
 
   private mutating func tick(at now: Instant, _ actions: inout [Action]) {
-    guard let moment, let stepBegan else { return }
-    guard now >= moment else {
-      guard let step = currentStep else { return }
-      actions.append(.wakeAt(min(moment, now + ShutdownStateMachine.logInterval)))
-      return actions.append(.logWaiting(step, elapsed: stepBegan.duration(to: now)))
+    guard let step else { return }
+    guard now >= step.deadline else {
+      actions.append(.wakeAt(min(step.deadline, now + ShutdownStateMachine.logInterval)))
+      return actions.append(.logWaiting(step.name, elapsed: step.began.duration(to: now)))
     }
     switch state {
     case .running, .ended:
@@ -183,41 +201,34 @@ struct ShutdownStateMachine: Sendable {
       enterCancelling(drained: .timedOut, at: now, &actions)
       actions += [.abortConnection, .cancelTasks]
     case .cancelling:
-      // Without tasks, the step before has used up the time, and this one is over as soon as it has begun.
+      // Without tasks, the step before has used up the time, and this one ends as soon as it begins.
       actions.append(.abandonTasks)
       enterJoining(cancelled: hasTasks ? .timedOut : .notNeeded, at: now, &actions)
     case .joining:
-      record(.thread, .timedOut, at: now)
+      record(.timedOut, at: now)
       state = .ended
-      actions += [.abandonThread, .announce]
+      actions += [.abandonThread, .publishReport]
     }
   }
 
-  private var end: Instant { (requested ?? .now) + bound }
+  /// When the bound of the whole shutdown ends.
+  private func deadline(_ now: Instant) -> Instant { request?.deadline ?? now }
 
-  private var currentStep: ShutdownReport.Step.Name? {
-    switch state {
-    case .draining: .socket
-    case .cancelling: .tasks
-    case .joining: .thread
-    case .running, .ended: nil
-    }
-  }
-
-  private mutating func enterStep(until moment: Instant, at now: Instant, _ actions: inout [Action]) {
-    stepBegan = now
-    self.moment = moment
-    actions.append(.wakeAt(min(moment, now + ShutdownStateMachine.logInterval)))
-  }
-
-  private mutating func record(
-    _ name: ShutdownReport.Step.Name, _ outcome: ShutdownReport.Outcome, at now: Instant
+  private mutating func enterStep(
+    _ name: ShutdownReport.Step.Name, until deadline: Instant, at now: Instant, _ actions: inout [Action]
   ) {
-    guard let stepBegan, let moment else { return }
+    step = CurrentStep(name: name, began: now, deadline: deadline)
+    actions.append(.wakeAt(min(deadline, now + ShutdownStateMachine.logInterval)))
+  }
+
+  /// Ends the current step.
+  private mutating func record(_ outcome: ShutdownReport.Outcome, at now: Instant) {
+    guard let ended = step else { return }
+    step = nil
     if steps.isEmpty { steps.reserveCapacity(3) }
     steps.append(
       ShutdownReport.Step(
-        name: name, outcome: outcome, elapsed: stepBegan.duration(to: now),
-        bound: max(.zero, stepBegan.duration(to: moment))))
+        name: ended.name, outcome: outcome, elapsed: ended.began.duration(to: now),
+        bound: max(.zero, ended.began.duration(to: ended.deadline))))
   }
 }

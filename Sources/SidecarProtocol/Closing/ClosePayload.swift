@@ -1,6 +1,7 @@
-/// What a Close frame says: nothing, or a code and a reason (RFC 6455 §5.5.1).
+/// The payload of a Close frame: empty, or a code and a reason (RFC 6455 §5.5.1).
 ///
-/// Every value is one that may be on the wire.
+/// Every value is valid on the wire.
+@usableFromInline
 package struct ClosePayload: Hashable, Sendable {
   /// Why a code and reason cannot be sent.
   package enum EncodingError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -50,10 +51,8 @@ package struct ClosePayload: Hashable, Sendable {
     self.init(unchecked: violation.closeCode, reason: Self.shortened(violation.summary))
   }
 
-  /// What a receiver reported: it has been judged when it was decoded.
-  init(received code: CloseCode?, reason: String) {
-    self.init(unchecked: code, reason: reason)
-  }
+  /// The same code without the reason.
+  package var withoutReason: ClosePayload { ClosePayload(unchecked: code, reason: "") }
 
   /// Reads the payload of a Close frame from the peer.
   package init(decoding bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) {

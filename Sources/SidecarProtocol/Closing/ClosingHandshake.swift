@@ -1,87 +1,76 @@
 // The closing handshake (RFC 6455 §7.1).
 //
-// A connection ends in two steps: both endpoints send a Close frame, the one who had not begun by answering; then the TCP
-// connection ends, the server's side first (§7.1.1), so that the port that has to wait for late packets is the server's.
-// A client therefore waits for the end of the stream after the last Close frame, and ends it itself only when the server
-// takes too long. How long that is, and every other wait, is a matter of the caller, who has the clock.
+// A connection ends in two steps. Both endpoints send a Close frame, the second one in answer to the first. Then the TCP
+// connection ends, the server's side first (§7.1.1), so that TIME_WAIT is on the server. A client therefore waits for the
+// end of the stream after the last Close frame, and closes first only when the server takes too long. The caller has the
+// clock, and decides how long that is.
 //
-// After a violation there is no handshake: the endpoint says why in a Close frame and ends the connection without
-// listening any more (§7.1.7). The client still gives the server time to end it first: a socket closed on unread bytes
-// is reset, and the reset may overtake the Close frame.
+// After a violation there is no handshake: the endpoint sends a Close frame with the cause and ends the connection without
+// listening any more (§7.1.7). A client still gives the server time to end the stream first: closing a socket with unread
+// bytes resets the connection, and the reset may overtake the Close frame.
 //
-//   state           sendClose          receiveClose            fail                receiveEndOfStream
+//   state           close              receiveClose            fail                receiveEndOfStream
 //   ──────────────  ─────────────────  ──────────────────────  ──────────────────  ──────────────────────
 //   open            closedByUs         closedByPeer            failed              ended (not clean)
-//                   write, await Close write, then *           write, then *       drop
+//                   send, await Close  send, then *            send, then *        end the stream
 //   closedByUs      –                  acknowledged            failed              ended (not clean)
-//                                      *                       *                   drop
-//   closedByPeer    –                  –                       –                   ended (clean)  drop
-//   acknowledged    –                  –                       –                   ended (clean)  drop
-//   failed          –                  –                       –                   ended (not clean)  drop
+//                                      *                       *                   end the stream
+//   closedByPeer    –                  –                       –                   ended (clean)      end the stream
+//   acknowledged    –                  –                       –                   ended (clean)      end the stream
+//   failed          –                  –                       –                   ended (violation)  end the stream
 //   ended           –                  –                       –                   –
 //
-//   * the client expects the end of the stream, the server drops the connection.   – nothing changes, nothing to do.
+//   * a client awaits the end of the stream, a server ends it.   – nothing changes, nothing to do.
 
-/// Decides what each step of closing asks for next; carries nothing out.
+/// Decides what each event of the closing handshake asks for; carries nothing out.
+@usableFromInline
 package struct ClosingHandshake: Sendable {
-  /// What the endpoint has to do now.
-  package enum Action: Hashable, Sendable {
-    case nothing
+  /// What the endpoint has to do now: send a Close frame if there is one, then what `next` says.
+  @usableFromInline
+  package struct Action: Hashable, Sendable {
+    package enum Next: Hashable, Sendable {
+      /// Go on as before.
+      case carryOn
 
-    /// Write a Close frame as the last frame, and then do what `then` says.
-    case writeClose(ClosePayload, then: Sequel)
+      /// Go on reading: the peer answers with a Close frame, and may send messages before it.
+      case awaitClose
 
-    /// Read on, discarding, until the peer ends the stream; drop the connection when that takes too long.
-    case expectEndOfStream
+      /// Read and discard until the peer ends the stream; end it when that takes too long.
+      case awaitEndOfStream
 
-    /// End the TCP connection.
-    case dropConnection
-  }
+      /// End the stream as soon as everything is written.
+      case endStream
+    }
 
-  package enum Sequel: Hashable, Sendable {
-    /// Read on: the peer answers with a Close frame, and may send messages before.
-    case awaitClose
+    package var close: ClosePayload?
+    package var next: Next
 
-    /// Read on, discarding, until the peer ends the stream; drop the connection when that takes too long.
-    case expectEndOfStream
+    package init(close: ClosePayload? = nil, next: Next) {
+      self.close = close
+      self.next = next
+    }
 
-    /// End the TCP connection as soon as the frame is written.
-    case dropConnection
+    /// Nothing to do.
+    package static let none = Action(next: .carryOn)
   }
 
   package enum State: Hashable, Sendable {
     case open
 
     /// Our Close frame is sent, the peer's is awaited.
-    case closedByUs(sent: ClosePayload)
+    case closedByUs
 
     /// The peer's Close frame came first and is answered.
     case closedByPeer(received: ClosePayload)
 
     /// Our Close frame was first, and the peer answered it.
-    case acknowledged(sent: ClosePayload, received: ClosePayload)
+    case acknowledged(received: ClosePayload)
 
     /// The peer broke the protocol, and was told so.
     case failed(ProtocolViolation)
 
     /// The stream has ended.
-    case ended(Outcome)
-  }
-
-  /// What closing came to (RFC 6455 §7.1.4 to §7.1.6).
-  package struct Outcome: Hashable, Sendable {
-    /// The peer's code; 1005 if its Close frame had none, 1006 if there was no Close frame (§7.1.5). After a violation,
-    /// the code that this endpoint sent.
-    package let code: CloseCode
-
-    /// The peer's reason, or empty (§7.1.6). After a violation, what it was.
-    package let reason: String
-
-    /// Whether both Close frames were exchanged (§7.1.4).
-    package let isClean: Bool
-
-    /// Whether this endpoint sent its Close frame first.
-    package let isInitiatedByUs: Bool
+    case ended(ConnectionEnd)
   }
 
   package let role: Role
@@ -91,45 +80,39 @@ package struct ClosingHandshake: Sendable {
     self.role = role
   }
 
-  /// Whether data may still be sent: not behind a Close frame (RFC 6455 §5.5.1).
+  /// True until a Close frame is sent: no data may follow it (RFC 6455 §5.5.1).
   package var canSend: Bool { state == .open }
 
-  /// Whether what arrives still counts: up to the peer's Close frame or a violation.
+  /// True until the peer's Close frame, a violation, or the end of the stream.
   package var canReceive: Bool {
     switch state {
     case .open, .closedByUs: true
-    default: false
+    case .closedByPeer, .acknowledged, .failed, .ended: false
     }
   }
 
-  /// What closing came to, or would come to if the stream ended now; `nil` while nobody has begun to close.
-  package var outcome: Outcome? {
-    switch state {
-    case .open: nil
-    default: outcomeAtEndOfStream
-    }
-  }
+  /// How the connection ends, once nothing can change it any more; nil before.
+  package var settledEnd: ConnectionEnd? { canReceive ? nil : endIfStreamEnded }
 
   /// Begins the closing handshake (RFC 6455 §7.1.2). Does nothing if it has begun.
-  package mutating func sendClose(_ payload: ClosePayload) -> Action {
-    guard case .open = state else { return .nothing }
-    state = .closedByUs(sent: payload)
-    return .writeClose(payload, then: .awaitClose)
+  package mutating func close(_ payload: ClosePayload) -> Action {
+    guard case .open = state else { return .none }
+    state = .closedByUs
+    return Action(close: payload, next: .awaitClose)
   }
 
   /// Takes the peer's Close frame (RFC 6455 §5.5.1, §7.1.3).
-  package mutating func receiveClose(_ code: CloseCode?, reason: String) -> Action {
-    let received = ClosePayload(received: code, reason: reason)
+  package mutating func receiveClose(_ received: ClosePayload) -> Action {
     switch state {
     case .open:
       state = .closedByPeer(received: received)
       // §5.5.1: the answer typically echoes the code; without the reason, which is the peer's own.
-      return .writeClose(ClosePayload(received: code, reason: ""), then: sequelOfLastFrame)
-    case .closedByUs(let sent):
-      state = .acknowledged(sent: sent, received: received)
-      return actionAfterLastFrame
+      return Action(close: received.withoutReason, next: nextAfterLastFrame)
+    case .closedByUs:
+      state = .acknowledged(received: received)
+      return Action(next: nextAfterLastFrame)
     case .closedByPeer, .acknowledged, .failed, .ended:
-      return .nothing
+      return .none
     }
   }
 
@@ -138,43 +121,34 @@ package struct ClosingHandshake: Sendable {
     switch state {
     case .open:
       state = .failed(violation)
-      return .writeClose(ClosePayload(violation), then: sequelOfLastFrame)
+      return Action(close: ClosePayload(violation), next: nextAfterLastFrame)
     case .closedByUs:
-      // There is a Close frame already, and none goes behind it (§5.5.1).
+      // Our Close frame has been sent, and no frame follows it (§5.5.1).
       state = .failed(violation)
-      return actionAfterLastFrame
+      return Action(next: nextAfterLastFrame)
     case .closedByPeer, .acknowledged, .failed, .ended:
-      return .nothing
+      return .none
     }
   }
 
-  /// Takes the end of the stream, however it came: the connection is closed (RFC 6455 §7.1.4).
-  package mutating func receiveEndOfStream() -> Action {
-    if case .ended = state { return .nothing }
-    state = .ended(outcomeAtEndOfStream)
-    return .dropConnection
+  /// Takes the end of the stream, whatever caused it: the connection is closed (RFC 6455 §7.1.4).
+  package mutating func receiveEndOfStream() -> ConnectionEnd {
+    let end = endIfStreamEnded
+    state = .ended(end)
+    return end
   }
 
-  private var outcomeAtEndOfStream: Outcome {
+  private var endIfStreamEnded: ConnectionEnd {
     switch state {
-    case .open:
-      Outcome(code: .abnormalClosure, reason: "", isClean: false, isInitiatedByUs: false)
-    case .closedByUs:
-      Outcome(code: .abnormalClosure, reason: "", isClean: false, isInitiatedByUs: true)
-    case .closedByPeer(let received):
-      Outcome(
-        code: received.code ?? .noStatusReceived, reason: received.reason, isClean: true, isInitiatedByUs: false)
-    case .acknowledged(_, let received):
-      Outcome(
-        code: received.code ?? .noStatusReceived, reason: received.reason, isClean: true, isInitiatedByUs: true)
-    case .failed(let violation):
-      Outcome(code: violation.closeCode, reason: violation.summary, isClean: false, isInitiatedByUs: true)
-    case .ended(let outcome):
-      outcome
+    case .open: ConnectionEnd(streamEndAfterOurClose: false)
+    case .closedByUs: ConnectionEnd(streamEndAfterOurClose: true)
+    case .closedByPeer(let received): ConnectionEnd(received: received, initiator: .peer)
+    case .acknowledged(let received): ConnectionEnd(received: received, initiator: .us)
+    case .failed(let violation): ConnectionEnd(violation)
+    case .ended(let end): end
     }
   }
 
   // RFC 6455 §7.1.1: the server ends the TCP connection, the client waits for it.
-  private var sequelOfLastFrame: Sequel { role == .client ? .expectEndOfStream : .dropConnection }
-  private var actionAfterLastFrame: Action { role == .client ? .expectEndOfStream : .dropConnection }
+  private var nextAfterLastFrame: Action.Next { role == .client ? .awaitEndOfStream : .endStream }
 }

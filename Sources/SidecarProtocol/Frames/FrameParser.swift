@@ -1,27 +1,3 @@
-/// A place in the bytes of one read.
-@usableFromInline
-struct ReadCursor {
-  @usableFromInline var position: UnsafeMutableRawPointer
-  @usableFromInline let end: UnsafeMutableRawPointer
-
-  @inlinable
-  init(_ bytes: UnsafeMutableRawBufferPointer, from start: UnsafeMutableRawPointer) {
-    position = start
-    end = start + bytes.count
-  }
-
-  @inlinable var count: Int { end - position }
-
-  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: position, count: count) }
-
-  /// Steps over up to `limit` bytes and returns them.
-  mutating func take(upTo limit: Int) -> UnsafeMutableRawBufferPointer {
-    let taken = UnsafeMutableRawBufferPointer(start: position, count: min(limit, count))
-    position += taken.count
-    return taken
-  }
-}
-
 /// Reads frame headers, however the bytes are cut, and holds the rules that a header alone can break.
 struct FrameParser {
   enum Outcome {
@@ -56,7 +32,7 @@ struct FrameParser {
       let bytes = input.bytes
       let outcome = examine(bytes, insideMessage: insideMessage)
       if case .header = outcome {
-        input.position += FrameHeader.byteCount(secondByte: bytes[1])
+        input.skip(FrameHeader.byteCount(secondByte: bytes[1]))
         return outcome
       }
       guard case .incomplete = outcome else { return outcome }

@@ -1,4 +1,5 @@
 /// A client's opening request as a server read it (RFC 6455 §4.2.1).
+@usableFromInline
 package struct ReceivedOpeningRequest: Sendable, Hashable {
   package let target: String
   package let headers: HeaderFields

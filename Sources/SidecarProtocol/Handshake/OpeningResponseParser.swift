@@ -1,4 +1,5 @@
 /// A server's answer that opens the connection (RFC 6455 §4.2.2), as the client accepted it.
+@usableFromInline
 package struct OpeningResponse: Sendable, Hashable {
   package let headers: HeaderFields
 
@@ -147,4 +148,10 @@ extension HeaderFields {
       throw values.isEmpty ? .headerMissing("Connection") : .connectionIsNotUpgrade(values.joined(separator: ", "))
     }
   }
+}
+
+// Interim: replaced by the handshake branch.
+extension OpeningResponseParser {
+  package mutating func receiveEndOfStream() -> HandshakeViolation { .malformedStartLine("") }
+  package func partialRefusal() -> HandshakeViolation? { nil }
 }

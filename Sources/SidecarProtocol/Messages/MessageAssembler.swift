@@ -19,15 +19,18 @@ struct MessageAssembler: ~Copyable {
   private var validator = UTF8Validator()
   private var inflater: Inflater?
 
+  /// How many bytes have come out of the inflater since `takeInflatedCount`, but for those of `inflateShort`.
+  private var inflatedCount = 0
+
   /// What is reserved for a message on its header's word alone: one socket read. From there on what arrived is doubled.
   private static let unearnedReservation = 64 * 1024
 
-  /// A compressed payload that is unlikely to come to more than `PayloadArena.maximumSharedPayload`, or to much more.
-  private static let shortCompressedPayload = PayloadArena.maximumSharedPayload / 2
+  /// A compressed payload that is unlikely to come to more than `MessageReceiver.smallMessageSize`, or to much more.
+  private static let shortCompressedPayload = MessageReceiver.smallMessageSize / 2
 
   /// What a message of that size is inflated to without haste.
   private static let roomForShortMessage =
-    PayloadArena.maximumSharedPayload + DeflateTerminator.contentSize + Inflater.roomToHurry
+    MessageReceiver.smallMessageSize + DeflateTerminator.contentSize + Inflater.roomToHurry
 
   init(role: Role, limits: ProtocolLimits, deflate: PermessageDeflate.Agreement?) {
     self.limits = limits
@@ -73,12 +76,12 @@ struct MessageAssembler: ~Copyable {
   /// Takes a piece of the current frame's payload, unmasked.
   ///
   /// `expected` is how many bytes the message still has, this piece included, if the current frame is its last one;
-  /// `writableBehind` is how many bytes behind the piece can be written to, if they are put back.
+  /// `writableAfter` is how many bytes behind the piece can be written to, if they are put back.
   mutating func append(
-    _ bytes: UnsafeRawBufferPointer, expected: Int?, writableBehind: Int
+    _ bytes: UnsafeRawBufferPointer, expected: Int?, writableAfter: Int
   ) throws(ProtocolViolation) {
     guard !isCompressed else {
-      let isLast = expected == bytes.count && writableBehind >= Inflater.tailSize
+      let isLast = expected == bytes.count && writableAfter >= Inflater.tailSize
       try decompress { inflater, storage, limit throws(ProtocolViolation) in
         if isLast {
           try inflater?.inflateLast(bytes, into: &storage, limit: limit)
@@ -100,24 +103,16 @@ struct MessageAssembler: ~Copyable {
     return storage.reserve(minimum, preferring: Self.unearnedReservation, atMost: expected)
   }
 
-  /// Returns what is left of the message's memory, up to `bound` bytes, for bytes of an uncompressed frame that come in
-  /// small pieces; nothing else is done with the message until `close`.
-  func openPayload(upTo bound: Int) -> OpenPayload {
-    guard case .insideMessage(let kind, isCompressed: false, _) = state else { return OpenPayload() }
-    return OpenPayload(
-      UnsafeMutableRawBufferPointer(rebasing: storage.room.prefix(bound)), validator: kind == .text ? validator : nil)
-  }
-
-  /// Takes the bytes that went into an open payload.
-  mutating func close(_ payload: OpenPayload) {
-    if let text = payload.validator { validator = text }
-    storage.commit(payload.taken)
-  }
-
   /// Takes the bytes that were put into the memory that `reserve` returned.
   mutating func commit(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) {
     try validate(bytes)
     storage.commit(bytes.count)
+  }
+
+  /// Returns how many bytes have come out of compressed messages since the last call.
+  mutating func takeInflatedCount() -> Int {
+    defer { inflatedCount = 0 }
+    return inflatedCount
   }
 
   /// Ends the message, whose last frame is complete.
@@ -183,7 +178,7 @@ struct MessageAssembler: ~Copyable {
   }
 
   private mutating func takeMessage(_ kind: MessageKind) -> Message {
-    if storage.count > PayloadArena.maximumSharedPayload { return .owned(kind, storage.takePayload()) }
+    if storage.count > MessageReceiver.smallMessageSize { return .owned(kind, storage.takePayload()) }
     return .borrowed(kind, UnsafeRawBufferPointer(storage.bytes), isASCII: kind == .text && validator.isASCII)
   }
 
@@ -231,6 +226,7 @@ struct MessageAssembler: ~Copyable {
       failure = error
     }
     // What came before a failure is judged before it, so that the verdict does not depend on how the data was cut.
+    inflatedCount += storage.count - before
     let added = storage.bytes[before..<min(storage.count, limit)]
     try validate(UnsafeRawBufferPointer(rebasing: added), offset: before)
     // RFC 6455 §10.4: whatever the data would go on to, it has produced one byte too many at most.

@@ -1,13 +1,14 @@
 /// Turns the bytes of a connection into messages and control frames (RFC 6455 §5, §6.2 and §8.1).
 ///
-/// Takes whatever a read returned, however it cuts the frames, and consumes all of it. A message that lies whole in what
-/// was read is reported where it lies; any other is put together in storage of its own, at one copy a byte. After a
-/// violation or a Close frame the receiver is one that discards, so that nothing behind it can be acted on.
+/// Takes the bytes of a read, however it cuts the frames. A message that is complete in one read is reported where it is;
+/// any other is assembled in memory of its own, at one copy a byte. The receiver stops at each control frame, when the
+/// sink is full, and when the budget for decompressed bytes is used up; the caller acts, and calls again for the rest.
+/// After a violation or a Close frame it discards its input, so that nothing after them can have an effect.
 ///
-/// An idle receiver has no memory of its own but up to 4 KiB of a small message that came in pieces, and what an
-/// `Inflater` keeps where compression was agreed on with context takeover.
+/// An idle receiver owns at most 4 KiB, left over from a small message that came in pieces, and an `Inflater`'s window
+/// where compression with context takeover was agreed on.
 ///
-/// No I/O and no locks: it belongs to whoever reads the socket.
+/// No I/O and no locks: it belongs to the thread that reads the socket.
 @usableFromInline
 package struct MessageReceiver: ~Copyable {
   /// A frame whose header has been read.
@@ -36,18 +37,23 @@ package struct MessageReceiver: ~Copyable {
   /// The largest payload that the fast path takes.
   @usableFromInline let maximumWholeFrame: Int
 
-  /// Whether the next byte begins a frame that may be a whole message, sent by a server: what the fast path is for.
+  /// True if the next byte begins a frame that may be a whole message from a server: the case of the fast path.
   @usableFromInline private(set) var expectsWholeMessage: Bool
 
-  /// Whether there is memory that is of no use until the next compressed message. It may come in the same read.
+  /// True while the inflater holds memory that is of no use until the next compressed message.
   @usableFromInline private(set) var hasSpareMemory = false
 
-  /// The fast path for payload that comes in small pieces; open only in the middle of a data frame.
-  @usableFromInline var openPayload = OpenPayload()
+  /// How many bytes must follow a compressed message for the fast path; unreachable without compression.
+  @usableFromInline let neededAfterCompressed: Int
 
-  /// How many bytes have to lie behind a compressed message that the fast path takes; more than there can be without an
-  /// agreement on compression.
-  @usableFromInline let neededBehindCompressed: Int
+  /// How many more bytes may come out of compressed messages before the receiver stops.
+  ///
+  /// A kilobyte of DEFLATE can be a megabyte of messages, so a bound on input does not bound work. Soft: the message that
+  /// crosses it is reported whole. Uncompressed messages do not count; they are bounded by the read.
+  @usableFromInline package var inflateBudget = Int.max
+
+  /// Messages of up to this many bytes are small: they are reported as borrowed bytes, which the sink copies.
+  @usableFromInline package static let smallMessageSize = 1024
 
   /// Makes a receiver for the endpoint that plays `role`; `deflate` is what the handshake agreed on.
   package init(
@@ -57,57 +63,61 @@ package struct MessageReceiver: ~Copyable {
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
     assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
-    neededBehindCompressed = deflate == nil ? .max : DeflateTerminator.size
+    neededAfterCompressed = deflate == nil ? .max : DeflateTerminator.size
     expectsWholeMessage = role == .client
   }
 
-  /// Whether a violation or a Close frame has ended the conversation, so that all further bytes are discarded.
+  /// True after a violation or a Close frame: all further bytes are discarded.
   package var isDiscarding: Bool {
     if case .discarding = phase { true } else { false }
   }
 
-  /// Whether no frame and no message has been begun: a stream that ends elsewhere was cut.
+  /// True if no frame and no message is incomplete: a stream that ends anywhere else was truncated.
   package var isBetweenMessages: Bool {
     if case .frameHeader = phase { parser.isAtFrameStart && !assembler.isInsideMessage } else { false }
   }
 
-  /// Takes the next bytes of the connection and reports what they complete.
+  /// Consumes input, and reports the messages that it completes to `sink`.
   ///
-  /// The bytes are changed: a server unmasks them where they are. None is needed after the call.
+  /// The bytes are changed: a server unmasks them in place. None is needed after the call.
+  ///
+  /// - Returns: What the caller must act on before it calls again for the rest; nil when all input is consumed.
   @inlinable
-  package mutating func receive<Sink: ReceiveSink & ~Copyable>(
-    _ bytes: UnsafeMutableRawBufferPointer, into sink: inout Sink
-  ) {
-    guard let start = bytes.baseAddress else { return }
-    if bytes.count <= openPayload.room, openPayload.take(bytes, from: start) { return }
-    var input = ReadCursor(bytes, from: start)
-    receiveWholeMessages(&input, into: &sink)
-    while input.count > 0, let event = nextEvent(&input) {
-      event.report(to: &sink)
-      receiveWholeMessages(&input, into: &sink)
+  package mutating func receive<Sink: MessageSink & ~Copyable>(
+    _ input: inout ReadCursor, into sink: inout Sink
+  ) -> ReceiveInterruption? {
+    var interruption = receiveWholeMessages(&input, into: &sink)
+    while interruption == nil, !input.isAtEnd {
+      if sink.isFull || inflateBudget <= 0 { return .pause }
+      guard let event = nextEvent(&input) else { break }
+      interruption = event.deliver(to: &sink) ?? receiveWholeMessages(&input, into: &sink)
     }
+    if let interruption { return interruption }
     if hasSpareMemory { releaseSpareMemory() }
+    return nil
   }
 
-  /// The fast path: unmasked frames that are complete, unfragmented messages. Leaves everything else, and every header and
-  /// text that is wrong, to `nextEvent`.
+  /// The fast path: unmasked frames that are complete, unfragmented messages. Leaves all other frames, and every header
+  /// and text that is wrong, to `nextEvent`.
   @inlinable
-  mutating func receiveWholeMessages<Sink: ReceiveSink & ~Copyable>(_ input: inout ReadCursor, into sink: inout Sink) {
-    guard expectsWholeMessage else { return }
+  mutating func receiveWholeMessages<Sink: MessageSink & ~Copyable>(
+    _ input: inout ReadCursor, into sink: inout Sink
+  ) -> ReceiveInterruption? {
+    guard expectsWholeMessage else { return nil }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
-    // One comparison tells that a frame is a binary message and short: what its first two bytes are more than 0x8200 is its
-    // length. There can be two hundred million of them a second, and each instruction counts.
+    // One comparison finds a short binary message: the excess of the first two bytes over 0x8200 is its length. There can
+    // be two hundred million of them a second, so each instruction counts.
     let shortBinary = UInt16(0x8200)
     let shortLimit = UInt16(min(limit, 125))
     let lastHeader = end - 2
     var position = UnsafeRawPointer(input.position)
     defer { input.position = UnsafeMutableRawPointer(mutating: position) }
-    while position <= lastHeader {
+    while position <= lastHeader, !sink.isFull {
       let header = UInt16(bigEndian: position.loadUnaligned(as: UInt16.self))
       var payload = position + 2
       if header &- shortBinary <= shortLimit {
-        // Not taken from `header`: the next frame has to wait for its length, and not for what was done to that.
+        // Loaded again rather than taken from `header`, whose byte swap would delay the next frame.
         let length = Int(position.load(fromByteOffset: 1, as: UInt8.self))
         let next = payload + length
         guard next <= end else { break }
@@ -124,35 +134,37 @@ package struct MessageReceiver: ~Copyable {
       }
       guard length <= limit, length <= end - payload else { break }
       let bytes = UnsafeRawBufferPointer(start: payload, count: length)
-      // FIN, no reserved bit, and an opcode.
+      // FIN, the reserved bits, and the opcode.
       let firstByte = header &>> 8
       switch firstByte {
       case 0x82:
         sink.receiveMessage(.binary, bytes)
       case 0x81:
-        guard Self.report(text: bytes, to: &sink) else { return }
+        guard Self.report(text: bytes, to: &sink) else { return nil }
       case 0xC1, 0xC2:
-        guard end - payload - length >= neededBehindCompressed else { return }
-        let room = sink.inflateDestination
-        let progress = inflateShort(bytes, room: room)
-        if progress.rest.isEmpty, progress.bytes.count <= PayloadArena.maximumSharedPayload {
+        guard end - payload - length >= neededAfterCompressed, inflateBudget > 0 else { return nil }
+        let destination = sink.inflateDestination
+        let progress = inflateShort(bytes, into: destination)
+        if progress.rest.isEmpty, progress.bytes.count <= Self.smallMessageSize {
           if firstByte == 0xC2 {
             sink.receiveMessage(.binary, progress.bytes)
             break
           }
           if Self.report(text: progress.bytes, to: &sink) { break }
         }
-        inflateRest(firstByte == 0xC1 ? .text : .binary, progress, room: room)?.report(to: &sink)
-        guard expectsWholeMessage else { return }
-      default: return
+        let kind: MessageKind = firstByte == 0xC1 ? .text : .binary
+        let event = inflateRest(kind, progress, into: destination)
+        if let interruption = event?.deliver(to: &sink) { return interruption }
+      default: return nil
       }
       position = payload + length
     }
+    return nil
   }
 
-  /// Reports a whole text; returns false, and reports nothing, if it is not UTF-8.
+  /// Reports a whole text message; returns false, and reports nothing, if it is not UTF-8.
   @inlinable @inline(__always)
-  static func report<Sink: ReceiveSink & ~Copyable>(text bytes: UnsafeRawBufferPointer, to sink: inout Sink) -> Bool {
+  static func report<Sink: MessageSink & ~Copyable>(text bytes: UnsafeRawBufferPointer, to sink: inout Sink) -> Bool {
     switch UTF8Validator.validity(bytes) {
     case .ascii: sink.receiveASCII(bytes)
     case .beyondASCII: sink.receiveMessage(.text, bytes)
@@ -161,39 +173,39 @@ package struct MessageReceiver: ~Copyable {
     return true
   }
 
-  /// Takes the payload of a frame that is a compressed message, if it is short.
+  /// Decompresses a message that is one frame, if it is short.
   @usableFromInline
   mutating func inflateShort(
-    _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+    _ bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
   ) -> InflateProgress {
     hasSpareMemory = true
-    return assembler.inflateShort(bytes, room: room)
+    let progress = assembler.inflateShort(bytes, room: destination)
+    inflateBudget -= progress.bytes.count
+    return progress
   }
 
-  /// Takes what that has left of it.
+  /// Decompresses what `inflateShort` left of a message.
   @usableFromInline
   mutating func inflateRest(
-    _ kind: MessageKind, _ progress: InflateProgress, room: UnsafeMutableRawBufferPointer
+    _ kind: MessageKind, _ progress: InflateProgress, into destination: UnsafeMutableRawBufferPointer
   ) -> ReceiveEvent? {
+    defer { inflateBudget -= assembler.takeInflatedCount() }
     do throws(ProtocolViolation) {
-      return try assembler.inflateRest(kind, progress, room: room).map(Self.event)
+      return try assembler.inflateRest(kind, progress, room: destination).map(Self.event)
     } catch {
       expectsWholeMessage = false
       discard()
-      return .violation(error)
+      return .interruption(.violation(error))
     }
   }
 
-  /// Takes bytes from `input` up to the next thing to report, or all of them.
+  /// Consumes input up to the next event, or all of it.
   @usableFromInline
   mutating func nextEvent(_ input: inout ReadCursor) -> ReceiveEvent? {
-    if input.count == 1, case .frameHeader = phase, parser.keepPart(&input) {
-      expectsWholeMessage = false
-      return nil
-    }
     defer {
       expectsWholeMessage = parser.role == .client && isBetweenMessages
       hasSpareMemory = assembler.hasSpareMemory
+      inflateBudget -= assembler.takeInflatedCount()
     }
     do throws(ProtocolViolation) {
       while try beginFrame(&input) {
@@ -203,7 +215,7 @@ package struct MessageReceiver: ~Copyable {
       return nil
     } catch {
       discard()
-      return .violation(error)
+      return .interruption(.violation(error))
     }
   }
 
@@ -219,7 +231,7 @@ package struct MessageReceiver: ~Copyable {
     case .frameHeader: break
     case .controlPayload, .dataPayload: return true
     case .discarding:
-      input.position = input.end
+      input.skipAll()
       return false
     }
     switch parser.parse(&input, insideMessage: assembler.isInsideMessage) {
@@ -265,13 +277,13 @@ package struct MessageReceiver: ~Copyable {
     // RFC 6455 §5.4: control frames may stand between the fragments of a message, which then goes on.
     phase = .frameHeader
     switch frame.header.opcode {
-    case .ping: return .ping(payload)
-    case .pong: return .pong(payload)
+    case .ping: return .interruption(.ping(payload))
+    case .pong: return .interruption(.pong(payload))
     default:
       let close = try ClosePayload(decoding: payload)
       // §5.5.1: nothing that comes after a Close frame counts.
       discard()
-      return .close(close.code, reason: close.reason)
+      return .interruption(.close(close))
     }
   }
 
@@ -280,14 +292,13 @@ package struct MessageReceiver: ~Copyable {
     _ frame: FrameInProgress, _ input: inout ReadCursor
   ) throws(ProtocolViolation) -> ReceiveEvent? {
     var frame = frame
-    closePayload(of: &frame)
     let piece = UnsafeRawBufferPointer(takePayload(of: &frame, from: &input))
     if piece.count == frame.payloadLength, frame.header.fin, frame.header.opcode != .continuation, !frame.header.rsv1 {
       phase = .frameHeader
       return try assembler.finishWhole(piece).map(Self.event)
     }
     try assembler.append(
-      piece, expected: frame.header.fin ? frame.remaining + piece.count : nil, writableBehind: input.count)
+      piece, expected: frame.header.fin ? frame.remaining + piece.count : nil, writableAfter: input.count)
     return try continueMessage(frame)
   }
 
@@ -295,21 +306,11 @@ package struct MessageReceiver: ~Copyable {
   private mutating func continueMessage(_ frame: FrameInProgress) throws(ProtocolViolation) -> ReceiveEvent? {
     guard frame.remaining == 0 else {
       phase = .dataPayload(frame)
-      // The last byte is not among them: it completes something.
-      if frame.header.maskKey == nil { openPayload = assembler.openPayload(upTo: frame.remaining - 1) }
       return nil
     }
     phase = .frameHeader
     guard frame.header.fin else { return nil }
     return try assembler.finish().map(Self.event)
-  }
-
-  /// Counts what has gone into the open payload.
-  private mutating func closePayload(of frame: inout FrameInProgress) {
-    guard openPayload.next != nil else { return }
-    frame.received += openPayload.taken
-    assembler.close(openPayload)
-    openPayload = OpenPayload()
   }
 
   /// Takes as much of the payload as has arrived, and unmasks it where it lies (RFC 6455 §5.3).
@@ -343,19 +344,20 @@ extension MessageReceiver {
   /// A large frame then costs no copy. The memory never reaches beyond the frame, and `didReadDirectly` takes what was
   /// read into it before anything else is done with the receiver.
   package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
-    guard case .dataPayload(var frame) = phase, minimum > 0, !assembler.isCompressed,
-      frame.remaining - openPayload.taken >= minimum
+    guard case .dataPayload(let frame) = phase, minimum > 0, !assembler.isCompressed, frame.remaining >= minimum
     else { return nil }
-    closePayload(of: &frame)
-    phase = .dataPayload(frame)
     let target = assembler.reserve(minimum, expected: frame.header.fin ? frame.remaining : nil)
     return UnsafeMutableRawBufferPointer(rebasing: target.prefix(frame.remaining))
   }
 
   /// Takes the first `count` bytes of the memory that `directReadTarget` returned.
+  ///
+  /// - Returns: What the caller must act on: here only a violation.
   @inlinable
-  package mutating func didReadDirectly<Sink: ReceiveSink & ~Copyable>(count: Int, into sink: inout Sink) {
-    acceptDirectRead(count)?.report(to: &sink)
+  package mutating func didReadDirectly<Sink: MessageSink & ~Copyable>(
+    count: Int, into sink: inout Sink
+  ) -> ReceiveInterruption? {
+    acceptDirectRead(count)?.deliver(to: &sink)
   }
 
   @usableFromInline
@@ -374,7 +376,7 @@ extension MessageReceiver {
       return try continueMessage(frame)
     } catch {
       discard()
-      return .violation(error)
+      return .interruption(.violation(error))
     }
   }
 }

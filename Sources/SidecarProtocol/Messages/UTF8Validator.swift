@@ -77,13 +77,13 @@ package struct UTF8Validator: Sendable {
 
   /// What a whole text is.
   @usableFromInline
-  enum Validity {
+  package enum Validity {
     case ascii, beyondASCII, invalid
   }
 
   /// Judges a whole text.
   @inlinable
-  static func validity(_ bytes: UnsafeRawBufferPointer) -> Validity {
+  package static func validity(_ bytes: UnsafeRawBufferPointer) -> Validity {
     isShortASCII(bytes) ? .ascii : textValidity(bytes)
   }
 
@@ -221,7 +221,7 @@ extension String {
 
   /// The same, where it is known whether the bytes are ASCII: such a string is compared and counted by the byte.
   @inlinable @inline(__always)
-  init(validUTF8 bytes: UnsafeRawBufferPointer, isASCII: Bool) {
+  package init(validUTF8 bytes: UnsafeRawBufferPointer, isASCII: Bool) {
     assert(UTF8Validator.validity(bytes) == (isASCII ? .ascii : .beyondASCII))
     let units = bytes.assumingMemoryBound(to: UInt8.self).span
     self.init(copying: UTF8Span(unchecked: units, isKnownASCII: isASCII))

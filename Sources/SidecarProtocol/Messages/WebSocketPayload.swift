@@ -19,7 +19,7 @@ public struct WebSocketPayload: Sendable {
   @usableFromInline let length: UInt32
 
   @inlinable
-  init(chunk: PayloadChunk?, offset: UInt32, length: UInt32) {
+  package init(chunk: PayloadChunk?, offset: UInt32, length: UInt32) {
     self.chunk = chunk
     self.offset = offset
     self.length = length

@@ -1,0 +1,37 @@
+public import SidecarProtocol
+
+extension WebSocketSidecar {
+  /// The messages, as a stream that ends when the connection does; ``closeStatus`` then says how.
+  ///
+  /// A pull: nothing is read from the network that nobody asks for, beyond
+  /// ``WebSocketConfiguration/inboundCapacity``. Each message is delivered once, to whoever asks first, so several
+  /// streams share the messages. Ends early when the iterating task is cancelled. ``inbound`` is faster, and throws what
+  /// ended the connection.
+  public nonisolated var messages: AsyncStream<WebSocketMessage> {
+    AsyncStream {
+      if let message = self.inbox.nextAtFront() { return message }
+      guard case .message(let message) = await self.inbox.next(until: .never) else { return nil }
+      return message
+    }
+  }
+
+  /// The messages, as a sequence that throws what ended the connection, if that was not in order.
+  public nonisolated var inbound: InboundMessages { InboundMessages(self) }
+
+  /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
+  ///
+  /// Waits at most for `timeout` (default: as long as the connection lives).
+  ///
+  /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled`` (what has arrived together with an earlier message
+  /// is returned all the same), or what ended the connection.
+  @inlinable @inline(__always)
+  public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
+    if let message = inbox.nextAtFront() { return message }
+    return try await waitForNext(timeout: timeout)
+  }
+
+  @usableFromInline
+  nonisolated func waitForNext(timeout: Duration?) async throws(WebSocketError) -> WebSocketMessage? {
+    try await inbox.next(until: .after(timeout)).get()
+  }
+}

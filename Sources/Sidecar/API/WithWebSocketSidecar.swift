@@ -1,0 +1,24 @@
+/// Connects, runs `body`, and shuts the sidecar down on every way out: a result, an error or a cancellation.
+///
+/// ```swift
+/// try await withWebSocketSidecar("ws://localhost:9000/feed") { sidecar in
+///   try await sidecar.send("hello")
+///   return try await sidecar.receive()
+/// }
+/// ```
+///
+/// The shutdown has `bound` (default: 5 s). Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:on:handler:)``, and what `body` throws.
+public func withWebSocketSidecar<Result>(
+  _ url: String, configuration: WebSocketConfiguration = .init(), shutdownWithin bound: Duration = .seconds(5),
+  _ body: (WebSocketSidecar) async throws -> Result
+) async throws -> Result {
+  let sidecar = try await WebSocketSidecar.connect(to: url, configuration: configuration)
+  do {
+    let result = try await body(sidecar)
+    await sidecar.shutdown(within: bound)
+    return result
+  } catch {
+    await sidecar.shutdown(within: bound)
+    throw error
+  }
+}

@@ -1,0 +1,236 @@
+internal import SidecarExecutor
+internal import SidecarProtocol
+internal import SidecarTransport
+
+/// Receiving: turns of reading, each bounded in bytes and in work, so that the connections on a thread share it fairly.
+extension Connection: ReadinessHandler {
+  /// How many times the read buffer is filled in one turn: 768 KiB, a quarter of a millisecond.
+  private static let readsPerTurn = 12
+  /// What one turn delivers at most, but for the rest of one read. More messages fall out of the cache before they are
+  /// received; and what comes out of compressed messages is bounded too, as work and as memory.
+  private static let deliveredPerTurn = (messages: 8192, bytes: 768 << 10)
+
+  nonisolated func descriptorIsReady(_ readiness: Readiness) {
+    onThread(readiness) { connection, readiness in connection.serve(readiness) }
+  }
+
+  private func serve(_ readiness: Readiness) {
+    let isOver = !readiness.isDisjoint(with: [.failed, .hungUp])
+    if isOver, reader.pause != nil { return rememberHangUp() }
+    if isOver || readiness.contains(.readable) { readTurn() }
+    if readiness.contains(.writable) { flush() }
+  }
+
+  func updateInterest() {
+    guard let registration, case .connected(let stream) = phase else { return }
+    thread.loop.update(
+      registration, interest: stream.interest(reading: reader.pause == nil, writing: !unsent.isEmpty))
+  }
+
+  /// Both directions are over while reading is paused: senders are told now, receivers after what can still be read.
+  private func rememberHangUp() {
+    reader.hasHungUp = true
+    stopPolling()
+    shared.releaseSenders(.connectionLost(nil))
+  }
+
+  // MARK: Turns
+
+  /// Reads what has arrived, within one turn, and delivers it together: a receiver is resumed once a turn, not once a read.
+  func readTurn() {
+    guard case .connected(let stream) = phase else { return }
+    protocolState.inflateBudget = min(Connection.deliveredPerTurn.bytes, configuration.inboundCapacity)
+    var last: IOResult?
+    if parsePendingInput() {
+      for _ in 0..<Connection.readsPerTurn where !turnIsComplete {
+        guard case .connected = phase else { return }
+        last = readOnce(from: stream)
+        if case .wouldBlock = last { last = readAgain(from: stream) }
+        guard case .bytes(let count) = last else { break }
+        readSpin.hasRead(count)
+        // A read that does not fill the buffer has emptied the socket. While much is copied, more may arrive.
+        if !readSpin.isFlowing { break }
+      }
+    }
+    deliverMessages()
+    if turnMustFlush {
+      turnMustFlush = false
+      flush()
+    }
+    guard case .connected = phase else { return }
+    switch last {
+    case .endOfStream, .truncated: return streamEnded(.byPeer)
+    case .failed(let error): return streamEnded(.byPeer, because: .connectionLost(streamError ?? error))
+    case .wouldBlock where reader.hasHungUp: return streamEnded(.byPeer)
+    case .bytes, .wouldBlock, nil: break
+    }
+    if mustContinueUnpolled(stream) { postTurn() }
+  }
+
+  /// True if there is more to read now that the poller will not report.
+  private func mustContinueUnpolled(_ stream: ByteStream) -> Bool {
+    guard reader.pause == nil else { return false }
+    return reader.pendingInput != nil || reader.hasHungUp || stream.hasBufferedInput
+  }
+
+  func postTurn() {
+    guard !reader.turnIsPosted else { return }
+    reader.turnIsPosted = true
+    post { connection in
+      connection.reader.turnIsPosted = false
+      if connection.reader.pause == nil { connection.readTurn() }
+    }
+  }
+
+  private var turnIsComplete: Bool {
+    reader.pendingInput != nil || inboxSink.count >= Connection.deliveredPerTurn.messages
+      || inboxSink.cost >= min(Connection.deliveredPerTurn.bytes, configuration.inboundCapacity)
+  }
+
+  /// Reads again from a socket that was empty, if the peer is likely to send more soon.
+  private func readAgain(from stream: ByteStream) -> IOResult {
+    var result = IOResult.wouldBlock
+    readSpin.lookAgain {
+      result = readOnce(from: stream)
+      return result != .wouldBlock
+    }
+    return result
+  }
+
+  /// Resumes reading, because there is room, or because nothing that arrives counts any more.
+  func resumeReading() {
+    guard reader.pause != nil, case .connected = phase else { return }
+    reader.pause = nil
+    updateInterest()
+    // The poller does not know what is here already.
+    if reader.pendingInput != nil || reader.hasHungUp { postTurn() }
+  }
+
+  private func pauseReading(_ reason: ReadState.Pause) {
+    guard reader.pause == nil else { return }
+    reader.pause = reason
+    updateInterest()
+  }
+
+  /// Resumes reading if it was paused because of the send queue, and that is below its watermark again.
+  func resumeReadingIfHandlerMayAnswer() {
+    if case .sendQueueIsFull = reader.pause, !shared.sendQueue.isCongested { resumeReading() }
+  }
+
+  // MARK: One read
+
+  /// Reads once and parses what came.
+  ///
+  /// The rest of a large message is read straight into its memory, everything else into the loop's buffer.
+  private func readOnce(from stream: ByteStream) -> IOResult {
+    let buffer = thread.loop.readBuffer
+    if let target = protocolState.directReadTarget(minimum: buffer.count) {
+      let result = stream.read(into: target)
+      if case .bytes(let count) = result { receiveDirectly(count) }
+      return result
+    }
+    let result = stream.read(into: buffer)
+    guard case .bytes(let count) = result else { return result }
+    shared.responseHint.heardPeer()
+    inboxSink.beginRead(of: count, in: buffer)
+    let rest = parse(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+    if let rest {
+      inboxSink.suspendRead()
+      thread.loop.detachReadBuffer()
+      reader.pendingInput = ReadState.PendingInput(memory: buffer, rest: rest)
+    } else if inboxSink.endRead() {
+      thread.loop.detachReadBuffer()
+    }
+    return result
+  }
+
+  /// Parses what an earlier turn left.
+  ///
+  /// - Returns: False if this turn is over as well.
+  private func parsePendingInput() -> Bool {
+    guard let pending = reader.pendingInput else { return true }
+    if let rest = parse(pending.rest) {
+      reader.pendingInput = ReadState.PendingInput(memory: pending.memory, rest: rest)
+      return false
+    }
+    discardPendingInput()
+    return true
+  }
+
+  /// Lets go of a read that is over. Its memory belongs to the sink, and to the messages in it.
+  func discardPendingInput() {
+    guard reader.pendingInput != nil else { return }
+    reader.pendingInput = nil
+    _ = inboxSink.endRead()
+  }
+
+  /// Parses bytes, and acts on what they say.
+  ///
+  /// - Returns: The bytes that are left for another turn; nil if there are none.
+  private func parse(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableRawBufferPointer? {
+    guard var input = ReadCursor(bytes) else { return nil }
+    while let event = nextEvent(&input) {
+      if case .pause = event {
+        if handler != nil, shared.sendQueue.isCongested { pauseReading(.sendQueueIsFull) }
+        return input.remaining
+      }
+      handle(event)
+      guard case .connected = phase else { return nil }
+      if input.isAtEnd { break }
+    }
+    return nil
+  }
+
+  private func nextEvent(_ input: inout ReadCursor) -> WebSocketConnection.Event? {
+    guard let handler else { return protocolState.receive(&input, into: &inboxSink) }
+    guard var sink = handlerSink(handler) else { return nil }
+    shared.sendQueue.setHandlerRuns(true)
+    defer { shared.sendQueue.setHandlerRuns(false) }
+    return protocolState.receive(&input, into: &sink)
+  }
+
+  /// Takes `count` bytes of a message that were read into its memory.
+  private func receiveDirectly(_ count: Int) {
+    shared.responseHint.heardPeer()
+    let event: WebSocketConnection.Event?
+    if let handler {
+      guard var sink = handlerSink(handler) else { return }
+      shared.sendQueue.setHandlerRuns(true)
+      defer { shared.sendQueue.setHandlerRuns(false) }
+      event = protocolState.didReadDirectly(count: count, into: &sink)
+    } else {
+      event = protocolState.didReadDirectly(count: count, into: &inboxSink)
+    }
+    if let event { handle(event) }
+  }
+
+  private func handlerSink(_ handler: @escaping MessageHandler) -> HandlerSink? {
+    // Without a sidecar, its last reference has been dropped and the end is on its way.
+    guard let sidecar else { return nil }
+    return HandlerSink(
+      sidecar: sidecar, handler: handler, mayCallHandler: shared.mayCallHandler, sendQueue: shared.sendQueue)
+  }
+
+  // MARK: Events
+
+  private func handle(_ event: WebSocketConnection.Event) {
+    switch event {
+    case .opened(let response): opened(response)
+    case .handshakeFailed: streamEnded(.byPeer)
+    case .ping(let payload, let answer): if answer { sendPong(payload) }
+    case .pong(let payload): shared.pings.receive(payload)
+    case .close(_, let reply), .violation(_, let reply):
+      // Messages that came before are delivered before the end is told.
+      deliverMessages()
+      carryOut(reply)
+    // A client receives no requests, and a pause ends the parsing.
+    case .requested, .pause: break
+    }
+  }
+
+  /// Hands the messages of the turn over to the inbox.
+  private func deliverMessages() {
+    guard inboxSink.count > 0 else { return }
+    if inboxSink.deliver(to: shared.inbox) { pauseReading(.inboxIsFull) }
+  }
+}

@@ -1,0 +1,64 @@
+internal import SidecarExecutor
+internal import SidecarProtocol
+internal import SidecarTransport
+
+/// Writing what the send queue holds.
+extension Connection {
+  /// How much is written before other connections on the thread have their turn, in bytes.
+  private static let writtenPerTurn = 1 << 20
+
+  func sendPing(_ payload: WebSocketPayload) {
+    shared.sendQueue.sendControl(.ping, payload)
+    flush()
+  }
+
+  /// Answers a Ping (RFC 6455 §5.5.2, §5.5.3). The Pong is written at the end of the turn.
+  func sendPong(_ payload: WebSocketPayload) {
+    if unsent.isEmpty {
+      shared.sendQueue.sendControl(.pong, payload)
+      turnMustFlush = true
+    } else {
+      shared.sendQueue.deferPong(payload)
+    }
+  }
+
+  /// Writes what waits, as much as the kernel takes.
+  func flush() {
+    if case .ending = phase { return finishEnding() }
+    guard case .connected(let stream) = phase, !reader.hasHungUp else { return }
+    let wasBlocked = !unsent.isEmpty
+    var budget = Connection.writtenPerTurn
+    while true {
+      if unsent.isEmpty {
+        unsent.removeAll(keepingCapacityUpTo: OutgoingFrames.keptCapacity)
+        guard shared.sendQueue.takeNext(&unsent) else { break }
+      }
+      guard budget > 0 else {
+        post { $0.flush() }
+        break
+      }
+      let result = stream.write(unsent.bytes)
+      guard case .bytes(let count) = result else {
+        if case .failed(let error) = result { return writingFailed(error) }
+        break
+      }
+      unsent.consume(count)
+      thread.loop.expectAnswer()
+      budget -= count
+      shared.sendQueue.didWrite(count)
+    }
+    if wasBlocked || !unsent.isEmpty { updateInterest() }
+    resumeReadingIfHandlerMayAnswer()
+  }
+
+  /// The peer takes no more. What it sent before may say why, so that is read first, as room appears.
+  private func writingFailed(_ error: SystemError) {
+    if streamError == nil { streamError = error }
+    unsent.removeAll()
+    reader.hasHungUp = true
+    stopPolling()
+    shared.releaseSenders(.connectionLost(streamError))
+    // Posted: a turn of reading may be what has called this.
+    if reader.pause == nil { postTurn() }
+  }
+}

@@ -1,0 +1,310 @@
+// The whole protocol of one connection, without I/O: bytes in, events and replies out.
+//
+//   state       input                                 what it decides
+//   ──────────  ────────────────────────────────────  ──────────────────────────────────────────────────────────────
+//   connecting  the server's response (client)        opened, or the handshake failed (RFC 6455 §4.1)
+//   accepting   the client's request (server)         a request to answer, or the handshake failed (§4.2.1)
+//   open        frames                                messages, Pong duty (§5.5.2), violations (§7.1.7), Close (§5.5.1)
+//   ended       nothing                               how the connection ended (§7.1.4 to §7.1.6)
+//
+// The closing handshake is a machine of its own, in the payload of `open`: see `ClosingHandshake`. A violation makes the
+// receiver discard its input, so no path can act on what follows.
+
+/// Runs the protocol of one connection, for either role: the handshake, frames and messages, Pings, violations and closing.
+///
+/// The owner passes in what it reads and what happens to the stream, carries out what it is told, and frames what is sent.
+/// This type alone decides which Close frame is sent, how the connection ended, and who began it. It has no clock: the
+/// owner keeps the time and says when something was given up.
+@usableFromInline
+package struct WebSocketConnection: ~Copyable {
+  /// What the owner does with input that was consumed.
+  @usableFromInline
+  package enum Event {
+    /// The handshake is complete (client).
+    case opened(OpeningResponse)
+
+    /// A valid request arrived (server): write a response, and call ``accept(deflate:)`` if it is a 101.
+    case requested(ReceivedOpeningRequest)
+
+    /// The opening handshake failed: ``settledEnd`` says why. Nothing more is received.
+    case handshakeFailed
+
+    /// A Ping arrived; `answer` says whether to send a Pong with its payload.
+    case ping(WebSocketPayload, answer: Bool)
+
+    /// A Pong arrived, asked for or not.
+    case pong(WebSocketPayload)
+
+    /// The peer's Close frame arrived; `reply` is to be carried out.
+    case close(ClosePayload, reply: Reply)
+
+    /// The peer broke the protocol or a limit; `reply` is to be carried out.
+    case violation(ProtocolViolation, reply: Reply)
+
+    /// The sink is full, or the budget is used up: pass the rest of the input in again later.
+    case pause
+  }
+
+  /// A step of the closing handshake to carry out.
+  @usableFromInline package typealias Reply = ClosingHandshake.Action
+
+  private enum State {
+    case connecting(OpeningResponseParser)
+    case accepting(OpeningRequestParser)
+    case open(ClosingHandshake)
+    case ended(ConnectionEnd)
+  }
+
+  package let role: Role
+
+  /// What is answered without being asked. Default: everything, as the protocol demands. A scripted server answers less.
+  package var automaticReplies = AutomaticReplies.all
+
+  /// Kinds of automatic replies.
+  package struct AutomaticReplies: OptionSet, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) {
+      self.rawValue = rawValue
+    }
+
+    /// Pongs (RFC 6455 §5.5.2).
+    package static let pongs = AutomaticReplies(rawValue: 1)
+
+    /// Answers to Close frames (§5.5.1) and violations (§7.1.7). What is withheld can be asked for later: see
+    /// ``WebSocketConnection/withheldReply()``.
+    package static let closing = AutomaticReplies(rawValue: 2)
+
+    package static let all: AutomaticReplies = [.pongs, .closing]
+  }
+
+  private var state: State
+  private let limits: ProtocolLimits
+  @usableFromInline var receiver: MessageReceiver
+
+  /// A Close frame or a violation that has not been replied to, because ``automaticReplies`` leaves it out.
+  private var withheld: Withheld?
+
+  private enum Withheld {
+    case close(ClosePayload)
+    case violation(ProtocolViolation)
+  }
+
+  /// Makes a client's connection, whose `request` is about to be written.
+  package init(request: OpeningRequest, limits: ProtocolLimits) {
+    role = .client
+    self.limits = limits
+    state = .connecting(OpeningResponseParser(request: request))
+    receiver = MessageReceiver(role: .client, limits: limits)
+  }
+
+  /// Makes a server's connection, which awaits a request.
+  package init(acceptingWith limits: ProtocolLimits) {
+    role = .server
+    self.limits = limits
+    state = .accepting(OpeningRequestParser())
+    receiver = MessageReceiver(role: .server, limits: limits)
+  }
+
+  // MARK: State
+
+  /// True from the end of the opening handshake to the end of the connection.
+  @usableFromInline package var isOpen: Bool {
+    if case .open = state { true } else { false }
+  }
+
+  /// True while messages may be sent (RFC 6455 §5.5.1).
+  package var canSend: Bool {
+    if case .open(let closing) = state { closing.canSend } else { false }
+  }
+
+  /// True while messages that arrive count.
+  package var canReceive: Bool {
+    if case .open(let closing) = state { closing.canReceive } else { false }
+  }
+
+  /// How the connection ends, once nothing can change it any more. The stream may still be open then.
+  package var settledEnd: ConnectionEnd? {
+    switch state {
+    case .connecting, .accepting: nil
+    case .open(let closing): closing.settledEnd
+    case .ended(let end): end
+    }
+  }
+
+  // MARK: Opening
+
+  /// Opens a server's connection: a 101 has been written, with what was agreed on about compression (RFC 7692).
+  package mutating func accept(deflate: PermessageDeflate.Agreement? = nil) {
+    guard case .accepting = state else { return }
+    open(deflate)
+  }
+
+  private mutating func open(_ deflate: PermessageDeflate.Agreement?) {
+    state = .open(ClosingHandshake(role: role))
+    if let deflate { receiver = MessageReceiver(role: role, limits: limits, deflate: deflate) }
+  }
+
+  // MARK: Receiving
+
+  /// How many more bytes may come out of compressed messages before ``Event/pause``; see `MessageReceiver`.
+  package var inflateBudget: Int {
+    get { receiver.inflateBudget }
+    set { receiver.inflateBudget = newValue }
+  }
+
+  /// Consumes input, and hands messages to `sink`.
+  ///
+  /// - Returns: An event to act on before this is called again for the rest of the input; nil when all of it is consumed.
+  @inlinable
+  package mutating func receive<Sink: MessageSink & ~Copyable>(
+    _ input: inout ReadCursor, into sink: inout Sink
+  ) -> Event? {
+    guard isOpen else { return receiveHandshake(&input) }
+    guard let interruption = receiver.receive(&input, into: &sink) else { return nil }
+    return event(interruption)
+  }
+
+  @usableFromInline
+  mutating func receiveHandshake(_ input: inout ReadCursor) -> Event? {
+    switch state {
+    case .connecting(let parser): return receiveResponse(&input, parser)
+    case .accepting(let parser): return receiveRequest(&input, parser)
+    case .open, .ended:
+      input.skipAll()
+      return nil
+    }
+  }
+
+  /// Returns memory for the socket to be read into, or nil unless `minimum` bytes of a large message are to come; see
+  /// `MessageReceiver`.
+  package mutating func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
+    guard case .open = state else { return nil }
+    return receiver.directReadTarget(minimum: minimum)
+  }
+
+  /// Takes `count` bytes that were read into the memory of ``directReadTarget(minimum:)``.
+  @inlinable
+  package mutating func didReadDirectly<Sink: MessageSink & ~Copyable>(count: Int, into sink: inout Sink) -> Event? {
+    guard let interruption = receiver.didReadDirectly(count: count, into: &sink) else { return nil }
+    return event(interruption)
+  }
+
+  private mutating func receiveResponse(_ input: inout ReadCursor, _ parser: OpeningResponseParser) -> Event? {
+    var parser = parser
+    do throws(HandshakeViolation) {
+      let (consumed, response) = try parser.receive(input.bytes)
+      input.skip(consumed)
+      guard let response else {
+        state = .connecting(parser)
+        return nil
+      }
+      open(response.deflate)
+      return .opened(response)
+    } catch {
+      return handshakeFailed(error, &input)
+    }
+  }
+
+  private mutating func receiveRequest(_ input: inout ReadCursor, _ parser: OpeningRequestParser) -> Event? {
+    var parser = parser
+    do throws(HandshakeViolation) {
+      let (consumed, request) = try parser.receive(input.bytes)
+      input.skip(consumed)
+      state = .accepting(parser)
+      return request.map { .requested($0) }
+    } catch {
+      return handshakeFailed(error, &input)
+    }
+  }
+
+  private mutating func handshakeFailed(_ violation: HandshakeViolation, _ input: inout ReadCursor) -> Event {
+    input.skipAll()
+    state = .ended(Self.failedHandshake(violation))
+    return .handshakeFailed
+  }
+
+  @usableFromInline
+  mutating func event(_ interruption: ReceiveInterruption) -> Event {
+    switch interruption {
+    case .pause: .pause
+    case .pong(let bytes): .pong(WebSocketPayload(copying: bytes))
+    // RFC 6455 §5.5.2: a Ping is answered unless a Close frame has been received; §5.5.1: nothing follows our own.
+    case .ping(let bytes): .ping(WebSocketPayload(copying: bytes), answer: automaticReplies.contains(.pongs) && canSend)
+    case .close(let payload): .close(payload, reply: reply(to: .close(payload)))
+    case .violation(let violation): .violation(violation, reply: reply(to: .violation(violation)))
+    }
+  }
+
+  // MARK: Closing
+
+  /// Begins the closing handshake (RFC 6455 §7.1.2). Does nothing before the connection is open, and if it has begun.
+  package mutating func close(_ payload: ClosePayload) -> Reply {
+    changeClosing { $0.close(payload) }
+  }
+
+  /// Replies to a Close frame or a violation that was left unanswered.
+  package mutating func withheldReply() -> Reply {
+    guard let withheld else { return .none }
+    self.withheld = nil
+    return carryOut(withheld)
+  }
+
+  private mutating func reply(to event: Withheld) -> Reply {
+    if automaticReplies.contains(.closing) { return carryOut(event) }
+    withheld = event
+    return .none
+  }
+
+  private mutating func carryOut(_ event: Withheld) -> Reply {
+    changeClosing { closing in
+      switch event {
+      case .close(let payload): closing.receiveClose(payload)
+      case .violation(let violation): closing.fail(violation)
+      }
+    }
+  }
+
+  private mutating func changeClosing(_ body: (inout ClosingHandshake) -> Reply) -> Reply {
+    guard case .open(var closing) = state else { return .none }
+    let reply = body(&closing)
+    state = .open(closing)
+    return reply
+  }
+
+  // MARK: The end
+
+  /// Why the stream is over.
+  package enum StreamEnd: Hashable, Sendable {
+    /// The peer ended it, cleanly or by breaking it.
+    case byPeer
+
+    /// This endpoint gave it up: a deadline passed, or it was told to.
+    case byUs
+  }
+
+  /// Ends the connection, because its stream is over.
+  ///
+  /// - Returns: How the connection ended; the same again when repeated.
+  package mutating func streamEnded(_ how: StreamEnd) -> ConnectionEnd {
+    let end: ConnectionEnd
+    switch state {
+    case .ended(let earlier): return earlier
+    case .open(var closing): end = closing.receiveEndOfStream()
+    case .connecting(var parser):
+      switch how {
+      case .byPeer: end = Self.failedHandshake(parser.receiveEndOfStream())
+      case .byUs: end = parser.partialRefusal().map(Self.failedHandshake) ?? .abandoned
+      }
+    case .accepting: end = ConnectionEnd(streamEndAfterOurClose: how == .byUs)
+    }
+    state = .ended(end)
+    // A message may have been incomplete: its memory goes now.
+    receiver = MessageReceiver(role: role, limits: limits)
+    return end
+  }
+
+  private static func failedHandshake(_ violation: HandshakeViolation) -> ConnectionEnd {
+    ConnectionEnd(code: .abnormalClosure, initiator: .us, cause: .handshake(violation))
+  }
+}
