@@ -26,7 +26,7 @@ extension Connection {
   func close(_ payload: ClosePayload, deadline: Deadline, discarding: Bool) {
     switch phase {
     case .ending, .ended: return
-    case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
+    case .idle, .connecting, .upgrading: failOpening(.closed(nil))
     case .open:
       if discarding { resumeReading() }
       if noteCloseFromElsewhere() { thread.loop.expectAnswer() }
@@ -81,7 +81,7 @@ extension Connection {
   /// The stream has ended: by itself, by a failure, or (with `giveUp`) because we do not wait for it any longer.
   func streamEnded(error: SystemError?, giveUp: WebSocketError? = nil) {
     switch phase {
-    case .ending, .ended, .idle, .resolving, .connecting: return
+    case .ending, .ended, .idle, .connecting: return
     case .upgrading: return failOpening(.connectionLost(error))
     case .open: break
     }

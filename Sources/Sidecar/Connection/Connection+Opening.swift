@@ -6,46 +6,24 @@ internal import SidecarProtocol
 extension Connection {
   func start() {
     guard case .idle(let request) = phase else { return }
-    phase = .resolving(request)
-    let host = url.host
-    hostBeingResolved.withLock { $0 = host }
-    configuration.resolver.resolve(host: host, port: url.port) { [weak self] result in
-      guard let self else { return }
-      hostBeingResolved.withLock { $0 = nil }
-      // A numeric address needs no look-up, and is here already.
-      if thread.isCurrent {
-        onThread(result) { connection, result in connection.resolved(result) }
-      } else {
-        post { $0.resolved(result) }
-      }
+    phase = .connecting(request)
+    let connector = Connector(
+      to: .tcp(host: url.host, port: url.port), resolver: configuration.resolver,
+      timeouts: .init(resolve: configuration.resolutionTimeout, connect: configuration.connectTimeout),
+      loop: thread.loop, thread: thread
+    ) { [weak self] result in
+      self?.onThread(result) { connection, result in connection.connected(result) }
     }
-    // What is over by now needs no time.
-    guard case .resolving = phase else { return }
-    setTimer(.after(configuration.resolutionTimeout)) { $0.failOpening(.timedOut(.resolution)) }
+    self.connector.withLock { $0 = connector }
+    connector.start()
   }
 
-  private func resolved(_ result: Result<[SocketAddress], ResolutionError>) {
-    guard case .resolving(let request) = phase else { return }
+  private func connected(_ result: Result<ByteStream, Connector.Failure>) {
+    guard case .connecting(let request) = phase else { return }
     switch result {
-    case .failure(let error):
-      failOpening(.resolutionFailed(error))
-    case .success(let addresses):
-      let attempts = HappyEyeballs(addresses: addresses, loop: thread.loop) { [weak self] result in
-        self?.onThread(result) { connection, result in connection.connected(result) }
-      }
-      phase = .connecting(attempts, request)
-      attempts.start()
-      guard case .connecting = phase else { return }
-      setTimer(.after(configuration.connectTimeout)) { $0.failOpening(.timedOut(.connect)) }
-    }
-  }
-
-  private func connected(_ result: Result<StreamSocket, ConnectError>) {
-    guard case .connecting(_, let request) = phase else { return }
-    switch result {
-    case .failure(let error):
-      failOpening(.connectFailed(error))
-    case .success(let socket):
+    case .failure(let failure):
+      failOpening(WebSocketError(failure, url: url))
+    case .success(.plain(let socket)):
       self.socket = socket
       places.outbox.take(socket)
       do throws(SystemError) {
@@ -95,6 +73,18 @@ extension Connection {
 }
 
 extension WebSocketError {
+  /// A step to a stream that failed, in the words of the public API.
+  init(_ failure: Connector.Failure, url: WebSocketURL) {
+    switch failure {
+    case .resolution(let error): self = .resolutionFailed(error)
+    case .connect(let error): self = .connectFailed(error)
+    case .system(let error): self = .systemResources(error)
+    case .timedOut(.resolve): self = .timedOut(.resolution)
+    case .timedOut(.connect): self = .timedOut(.connect)
+    case .invalidEndpoint(let reason): self = .invalidURL(url.text, reason: reason)
+    }
+  }
+
   /// An answer that does not open the connection, in the words of the public API.
   init(_ violation: HandshakeViolation) {
     switch violation {

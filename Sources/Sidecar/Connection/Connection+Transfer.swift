@@ -46,7 +46,7 @@ extension Connection: ReadinessHandler {
     deliver()
     switch last {
     case .bytes, .wouldBlock: break
-    case .endOfStream: streamEnded(error: nil)
+    case .endOfStream, .truncated: streamEnded(error: nil)
     case .failed(let error): streamEnded(error: error)
     }
   }
@@ -76,7 +76,7 @@ extension Connection: ReadinessHandler {
       deliver()
       switch result {
       case .bytes: readingIsPaused = false
-      case .wouldBlock, .endOfStream: return streamEnded(error: streamError)
+      case .wouldBlock, .endOfStream, .truncated: return streamEnded(error: streamError)
       case .failed(let error): return streamEnded(error: streamError ?? error)
       }
     }

@@ -13,8 +13,7 @@ actor Connection {
   /// How far the connection has come. Closing is a matter of the open phase: see `ClosingHandshake`.
   enum Phase {
     case idle(OpeningRequest)
-    case resolving(OpeningRequest)
-    case connecting(HappyEyeballs, OpeningRequest)
+    case connecting(OpeningRequest)
     case upgrading(OpeningResponseParser)
     case open
     /// Told to everyone, except that a sender still has the turn at the socket.
@@ -36,8 +35,10 @@ actor Connection {
   nonisolated let thread: SidecarThread
   nonisolated let places: SharedConnectionState
   nonisolated let configuration: WebSocketConfiguration
+  /// Kept after it is done: a look-up may go on.
+  nonisolated let connector = Locked<Connector?>(nil)
   /// The host that the system's resolver is being asked for, until it answers.
-  nonisolated let hostBeingResolved = Locked<String?>(nil)
+  nonisolated var hostBeingResolved: String? { connector.withLock({ $0 })?.hostBeingResolved }
 
   let url: WebSocketURL
   // Unchecked, here and below: whatever could call back into the connection, while a message is received or a frame is
@@ -133,7 +134,7 @@ actor Connection {
   func abort() {
     switch phase {
     case .ending, .ended: return
-    case .idle, .resolving, .connecting, .upgrading: failOpening(.closed(nil))
+    case .idle, .connecting, .upgrading: failOpening(.closed(nil))
     case .open:
       // If there has been no time even for a Close frame, one still goes ahead if the kernel takes it.
       if closing.canSend { perform(closing.sendClose(.goingAway)) }
@@ -145,8 +146,8 @@ actor Connection {
   func finish(_ status: CloseStatus) {
     switch phase {
     case .ending, .ended: return
-    case .connecting(let attempts, _): attempts.cancel()
-    case .idle, .resolving, .upgrading, .open: break
+    case .connecting: connector.withLock({ $0 })?.cancel()
+    case .idle, .upgrading, .open: break
     }
     phase = .ending(status)
     cancelTimer()

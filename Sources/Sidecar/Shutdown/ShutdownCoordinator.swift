@@ -168,7 +168,7 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func announce() {
-    if let host = connection.hostBeingResolved.withLock({ $0 }) {
+    if let host = connection.hostBeingResolved {
       state.withLock { $0.abandoned.append(.resolution(host: host)) }
     }
     let snapshot = state.withLock { state in
