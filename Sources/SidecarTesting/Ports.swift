@@ -1,4 +1,3 @@
-internal import Glibc
 public import SidecarExecutor
 internal import SidecarTransport
 
@@ -53,15 +52,10 @@ extension TestServer {
 }
 
 extension LoopbackSocket {
-  /// Connects to the socket, which listens. Blocks for the moment that this takes on the loopback interface.
+  /// Connects to the socket, which listens. The loopback interface needs no time for this.
   fileprivate func connectToSelf() throws(SystemError) -> StreamSocket {
-    guard let address = SocketAddress(of: descriptor, peer: false) else {
-      throw SystemError("getsockname", code: errno)
-    }
-    let client = socket(address.systemFamily, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), Int32(IPPROTO_TCP))
-    guard client >= 0 else { throw SystemError("socket", code: errno) }
-    let connection = StreamSocket(owning: client)
-    guard address.withSockaddr({ connect(client, $0, $1) }) == 0 else { throw SystemError("connect", code: errno) }
-    return connection
+    let client = StreamSocket(owning: try SocketCalls.open(address.family))
+    while try SocketCalls.connect(client.descriptor, to: address) != .connected {}
+    return client
   }
 }

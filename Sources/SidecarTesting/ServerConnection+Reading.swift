@@ -52,7 +52,7 @@ extension ServerConnection: ReadinessHandler {
         // A read that did not fill the buffer emptied the socket.
         if count < readBuffer.count { return }
       case .wouldBlock: return
-      case .endOfStream: return inputEnded()
+      case .endOfStream, .truncated: return inputEnded()
       case .failed(let error): return end(TestServer.Ending.Stream(error))
       }
     }
@@ -64,7 +64,7 @@ extension ServerConnection: ReadinessHandler {
       let readBuffer = loop.readBuffer
       switch socket.read(into: readBuffer) {
       case .bytes(let count): receive(UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
-      case .wouldBlock, .endOfStream: return end(.endOfStream)
+      case .wouldBlock, .endOfStream, .truncated: return end(.endOfStream)
       case .failed(let error): return end(TestServer.Ending.Stream(error))
       }
     }

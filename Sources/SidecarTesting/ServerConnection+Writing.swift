@@ -109,7 +109,7 @@ extension ServerConnection {
       isBlocked = count < bytes.count
       bytesSent += count
       return count
-    case .wouldBlock, .endOfStream:
+    case .wouldBlock, .endOfStream, .truncated:
       isBlocked = true
     case .failed(let error):
       end(TestServer.Ending.Stream(error))

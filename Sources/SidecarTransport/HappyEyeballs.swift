@@ -1,200 +1,74 @@
-internal import CSidecarSystem
-internal import Glibc
-public import SidecarExecutor
+package import SidecarExecutor
 
-/// No address could be connected to: each one that was tried, with the system's reason.
-public struct ConnectError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// One address that was tried in vain.
-  public struct Attempt: Hashable, Sendable, CustomStringConvertible {
-    /// The numeric address and port, such as `127.0.0.1:9000` or `[::1]:9000`.
-    public let address: String
-    /// Why it failed.
-    public let error: SystemError
-
-    /// The address and the system's reason.
-    public var description: String { "\(address): \(error.reason)" }
-  }
-
-  /// The attempts, in the order in which they failed.
-  public let attempts: [Attempt]
-
-  /// One line with every attempt.
-  public var description: String {
-    "cannot connect (" + attempts.map(\.description).joined(separator: "; ") + ")"
-  }
-}
-
-/// Connects to the first of several addresses that answers (RFC 8305).
+/// Decides when to try which address of a host (RFC 8305). Without sockets and without a clock: the time is passed in.
 ///
-/// The attempts start one after the other, the next one when the last has failed or has taken 250 ms, families in turn;
-/// the first connection wins and the rest are closed. Without a clock of its own: whoever started it cancels it at the
-/// deadline. Bound to the loop's thread.
-package final class HappyEyeballs {
-  /// "Connection Attempt Delay", RFC 8305 §5.
-  private static let attemptDelay = Duration.milliseconds(250)
+/// Families take turns (§4). The next attempt starts when the last one has failed, or has taken ``attemptDelay`` (§5). The first
+/// connection wins; the owner closes the rest.
+package struct HappyEyeballs: Sendable {
+  /// The "Connection Attempt Delay" (RFC 8305 §5).
+  package static let attemptDelay = Duration.milliseconds(250)
 
-  private let loop: EventLoop
+  /// What the owner has to do.
+  package enum Action: Hashable, Sendable {
+    /// Start an attempt now, and call ``delayPassed(at:)`` at `nextAt`, in place of any earlier call that was planned.
+    case connect(SocketAddress, nextAt: MonotonicInstant?)
+    /// Go on with what is running and planned.
+    case wait
+    /// Nothing is left to try.
+    case fail(Connector.Failure)
+  }
+
   private var waiting: ArraySlice<SocketAddress>
-  private var running: [Attempt] = []
-  private var failures: [ConnectError.Attempt] = []
-  private var nextAttempt: TimerID?
-  private var completion: ((Result<StreamSocket, ConnectError>) -> Void)?
+  private var runningCount = 0
+  private var nextAt: MonotonicInstant?
+  private var failures: [(address: SocketAddress, error: SystemError)] = []
 
-  /// Makes something that connects when it is told to ``start()``. `completion` is called once, on the loop's thread,
-  /// unless ``cancel()`` comes first.
-  package init(
-    addresses: [SocketAddress], loop: EventLoop, completion: @escaping (Result<StreamSocket, ConnectError>) -> Void
-  ) {
-    self.loop = loop
-    self.completion = completion
+  /// - Parameter addresses: In the order of preference, as a resolver returns them (RFC 6724).
+  package init(_ addresses: [SocketAddress]) {
     waiting = HappyEyeballs.interleaved(addresses)[...]
   }
 
-  /// Starts connecting; where the peer is near, the completion is called before this returns.
-  package func start() {
-    startNext()
+  /// Starts the first attempt.
+  package mutating func start(at now: MonotonicInstant) -> Action {
+    next(at: now)
   }
 
-  /// Closes every attempt, so that nothing is left to call the completion.
-  package func cancel() {
-    closeAttempts()
+  /// Starts the next attempt if its time has come, whatever the running ones do.
+  package mutating func delayPassed(at now: MonotonicInstant) -> Action {
+    guard let nextAt, nextAt <= now else { return .wait }
+    return next(at: now)
   }
 
-  /// Addresses of the first one's family and the other in turn, each family in its own order (RFC 8305 §4).
+  /// Records the end of an attempt. The next one does not wait for its time (RFC 8305 §5).
+  package mutating func attemptFailed(
+    _ address: SocketAddress, _ error: SystemError, at now: MonotonicInstant
+  ) -> Action {
+    runningCount -= 1
+    failures.append((address, error))
+    return next(at: now)
+  }
+
+  private mutating func next(at now: MonotonicInstant) -> Action {
+    nextAt = nil
+    guard let address = waiting.popFirst() else { return runningCount > 0 ? .wait : .fail(failure) }
+    runningCount += 1
+    if !waiting.isEmpty { nextAt = now + HappyEyeballs.attemptDelay }
+    return .connect(address, nextAt: nextAt)
+  }
+
+  /// Blames the process and not the peer if no address could even be tried.
+  private var failure: Connector.Failure {
+    if let first = failures.first, failures.allSatisfy(\.error.isResourceShortage) { return .system(first.error) }
+    return .connect(ConnectError(attempts: failures.map { .init(address: $0.address.description, error: $0.error) }))
+  }
+
+  /// Orders the addresses so that the first one's family and the other one take turns, each in its own order (RFC 8305 §4).
   static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
     guard addresses.count > 1, let preferred = addresses.first?.family else { return addresses }
     let first = addresses.filter { $0.family == preferred }
     let second = addresses.filter { $0.family != preferred }
     return (0..<max(first.count, second.count)).flatMap { index in
       [first, second].compactMap { index < $0.count ? $0[index] : nil }
-    }
-  }
-
-  private func startNext() {
-    nextAttempt = nil
-    while let address = waiting.popFirst() {
-      do throws(SystemError) {
-        let attempt = try Attempt(to: address, of: self)
-        running.append(attempt)
-        if attempt.isConnected { return attemptSucceeded(attempt) }
-        if !waiting.isEmpty {
-          nextAttempt = loop.schedule(at: .after(HappyEyeballs.attemptDelay)) { [self] in startNext() }
-        }
-        return
-      } catch {
-        failures.append(.init(address: address.description, error: error))
-      }
-    }
-    if running.isEmpty { finish(.failure(ConnectError(attempts: failures))) }
-  }
-
-  private func attemptSucceeded(_ attempt: Attempt) {
-    running.removeAll { $0 === attempt }
-    let isSameHost = attempt.isSameHost
-    let socket = StreamSocket(owning: attempt.takeDescriptor())
-    if isSameHost { socket.limitReceiveBuffer() }
-    finish(.success(socket))
-  }
-
-  private func attemptFailed(_ attempt: Attempt, _ error: SystemError) {
-    attempt.close()
-    running.removeAll { $0 === attempt }
-    failures.append(.init(address: attempt.address.description, error: error))
-    // RFC 8305 §5: a failure starts the next attempt without waiting for the delay.
-    if let nextAttempt { loop.cancel(nextAttempt) }
-    startNext()
-  }
-
-  private func finish(_ result: Result<StreamSocket, ConnectError>) {
-    closeAttempts()
-    let completion = self.completion
-    self.completion = nil
-    completion?(result)
-  }
-
-  private func closeAttempts() {
-    if let nextAttempt { loop.cancel(nextAttempt) }
-    nextAttempt = nil
-    waiting = []
-    for attempt in running { attempt.close() }
-    running = []
-  }
-
-  /// One connect under way.
-  private final class Attempt: ReadinessHandler {
-    let address: SocketAddress
-    private var descriptor: Int32
-    private var registration: EventLoop.Registration?
-    private unowned let owner: HappyEyeballs
-    /// The peer was so near that there is nothing to wait for.
-    private(set) var isConnected = false
-
-    init(to address: SocketAddress, of owner: HappyEyeballs) throws(SystemError) {
-      self.address = address
-      self.owner = owner
-      let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-      descriptor = socket(address.systemFamily, kind, Int32(IPPROTO_TCP))
-      guard descriptor >= 0 else { throw SystemError("socket", code: errno) }
-      do throws(SystemError) {
-        isConnected = try connect()
-        if !isConnected { isConnected = try connect() }
-        if isConnected, isConnectedToItself { throw SystemError("connect", code: ECONNREFUSED) }
-        if isConnected { return }
-        registration = try owner.loop.register(descriptor, interest: .writable, handler: self)
-      } catch {
-        close()
-        throw error
-      }
-    }
-
-    /// Begins to connect, or asks what has become of it; returns whether the connection is there. On this machine it is by
-    /// the second call, and an entry in the poller, which costs more than the call, is saved.
-    private func connect() throws(SystemError) -> Bool {
-      guard address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) != 0 else { return true }
-      switch errno {
-      case EINPROGRESS, EALREADY, EINTR: return false
-      case let code: throw SystemError("connect", code: code)
-      }
-    }
-
-    func descriptorIsReady(_ readiness: Readiness) {
-      if let error = StreamSocket.pendingError(of: descriptor) {
-        owner.attemptFailed(self, error)
-      } else if isConnectedToItself {
-        owner.attemptFailed(self, SystemError("connect", code: ECONNREFUSED))
-      } else {
-        owner.attemptSucceeded(self)
-      }
-    }
-
-    /// A connect to a free port of the ephemeral range can be given that very port, and TCP then connects the socket to
-    /// itself. Nobody listens there: it is a refusal.
-    private var isConnectedToItself: Bool {
-      guard let local = localAddress, local.port == address.port else { return false }
-      return local == SocketAddress(of: descriptor, peer: true)
-    }
-
-    /// Whether both ends of the connection are on this machine.
-    var isSameHost: Bool { localAddress?.hasSameHost(as: address) ?? false }
-
-    /// This end of the connection, once it is there.
-    private lazy var localAddress = SocketAddress(of: descriptor, peer: false)
-
-    func takeDescriptor() -> Int32 {
-      deregister()
-      defer { descriptor = -1 }
-      return descriptor
-    }
-
-    func close() {
-      deregister()
-      if descriptor >= 0 { Glibc.close(descriptor) }
-      descriptor = -1
-    }
-
-    private func deregister() {
-      if let registration { owner.loop.deregister(registration) }
-      registration = nil
     }
   }
 }

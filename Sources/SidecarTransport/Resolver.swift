@@ -1,92 +1,164 @@
-internal import CSidecarSystem
 internal import Dispatch
-internal import Glibc
+package import SidecarExecutor
 
-/// A name that could not be resolved, with the resolver's reason.
-public struct ResolutionError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The host that was looked up.
-  public let host: String
-  /// The `EAI_*` code of `getaddrinfo`.
-  public let code: Int32
-  /// The resolver's text for the code, such as `Name or service not known`.
-  public let reason: String
-
-  package init(host: String, code: Int32) {
-    self.host = host
-    self.code = code
-    reason = String(cString: gai_strerror(code))
+/// Turns host names into addresses, on threads of its own: the system's resolver blocks.
+///
+/// Look-ups of one name that overlap are one look-up. So a name whose look-ups hang costs one thread, whatever the number of
+/// those that ask, and other names do not wait for it. Only ``capacity`` different names that hang make others wait.
+package final class Resolver: Sendable {
+  /// Why there is no answer.
+  package enum Failure: Error, Hashable, Sendable {
+    case resolution(ResolutionError)
+    /// The process is out of descriptors, memory or threads; nothing is known about the name.
+    case system(SystemError)
   }
 
-  /// The host and the resolver's reason.
-  public var description: String { "cannot resolve \"\(host)\": \(reason)" }
-}
+  package typealias Answer = Result<[SocketAddress], Failure>
 
-/// Turns a host name into addresses, away from the sidecar thread: the system's resolver blocks.
-package struct Resolver: Sendable {
-  private let lookUp: @Sendable (String, UInt16) throws(ResolutionError) -> [SocketAddress]
+  /// Runs a closure that may block on another thread, or throws if no thread can be had. Must not wait for one.
+  package typealias StartWork = @Sendable (@escaping @Sendable () -> Void) throws(SystemError) -> Void
 
-  /// A resolver that asks `lookUp`, which may block and is called on a Dispatch worker.
-  package init(_ lookUp: @escaping @Sendable (String, UInt16) throws(ResolutionError) -> [SocketAddress]) {
+  /// One question, for ``cancel(_:)``.
+  package struct Request: Sendable {
+    package let host: String
+    fileprivate let resolver: Resolver
+    fileprivate let lookUp: UInt64
+    fileprivate let waiter: UInt64
+
+    /// True until the look-up has ended, which cancelling does only if it has not begun.
+    package var isInProgress: Bool {
+      resolver.state.withLock { $0.lookUps[host]?.number == lookUp }
+    }
+
+    /// Withdraws the question: the completion is released, and called only if that has already begun.
+    ///
+    /// A look-up that has begun cannot be stopped, and goes on for the benefit of those that ask later.
+    package func cancel() {
+      let completion = resolver.state.withLock { $0.withdraw(self) }
+      _ = consume completion
+    }
+  }
+
+  private struct LookUp {
+    let number: UInt64
+    var hasBegun: Bool
+    var waiters: [(number: UInt64, completion: @Sendable (Answer) -> Void)] = []
+  }
+
+  private struct State {
+    var lookUps: [String: LookUp] = [:]
+    /// Names that wait until a worker is free.
+    var backlog: [String] = []
+    var workerCount = 0
+    var lastNumber: UInt64 = 0
+
+    mutating func nextNumber() -> UInt64 {
+      lastNumber += 1
+      return lastNumber
+    }
+
+    mutating func withdraw(_ request: Request) -> (@Sendable (Answer) -> Void)? {
+      guard var lookUp = lookUps[request.host], lookUp.number == request.lookUp,
+        let index = lookUp.waiters.firstIndex(where: { $0.number == request.waiter })
+      else { return nil }
+      let completion = lookUp.waiters.remove(at: index).completion
+      lookUps[request.host] = lookUp
+      if lookUp.waiters.isEmpty, !lookUp.hasBegun {
+        lookUps[request.host] = nil
+        backlog.removeAll { $0 == request.host }
+      }
+      return completion
+    }
+  }
+
+  /// How many names are looked up at the same time.
+  package static let capacity = 64
+
+  /// The system's resolver, with everything that it is configured to ask, such as `/etc/hosts` and DNS.
+  package static let system = Resolver { host throws(Failure) in try SocketCalls.addresses(of: host) }
+
+  private let lookUp: @Sendable (String) throws(Failure) -> [SocketAddress]
+  private let startWork: StartWork
+  private let capacity: Int
+  private let state = Locked(State())
+
+  /// Makes a resolver.
+  ///
+  /// - Parameters:
+  ///   - capacity: How many names are looked up at the same time; further ones wait.
+  ///   - startWork: Where the look-ups run.
+  ///   - lookUp: Asks for a name, and may block. Addresses with port 0 get the port that is connected to.
+  package init(
+    capacity: Int = Resolver.capacity, startWork: @escaping StartWork = Resolver.startOnDispatch,
+    _ lookUp: @escaping @Sendable (String) throws(Failure) -> [SocketAddress]
+  ) {
+    self.capacity = capacity
+    self.startWork = startWork
     self.lookUp = lookUp
   }
 
-  /// The system's resolver, with what it is configured to ask: `/etc/hosts`, DNS and so on.
-  package static let system = Resolver { host, port throws(ResolutionError) in
-    try getAddresses(host: host, port: port, flags: 0)
-  }
-
-  /// Looks `host` up, and hands the addresses (never none) in the resolver's order to `completion`: at once for a
-  /// numeric address, from a Dispatch worker otherwise.
+  /// Looks a name up.
   ///
-  /// A look-up can't be stopped. One that nobody waits for any more finishes by itself; it holds only what `completion`
-  /// captured.
-  package func resolve(
-    host: String, port: UInt16,
-    completion: @escaping @Sendable (Result<[SocketAddress], ResolutionError>) -> Void
-  ) {
-    if let addresses = try? Resolver.numeric(host: host, port: port) {
-      completion(.success(addresses))
-      return
+  /// - Parameters:
+  ///   - host: The name. Numeric addresses need no resolver: see ``SocketAddress/init(numeric:port:)``.
+  ///   - completion: Called once with the addresses, never none, in the resolver's order: on another thread, or before this
+  ///     method returns if no thread can be had.
+  package func resolve(_ host: String, completion: @escaping @Sendable (Answer) -> Void) -> Request {
+    let (request, mustStart) = state.withLock { state in
+      let waiter = state.nextNumber()
+      var mustStart = false
+      if state.lookUps[host] == nil {
+        mustStart = state.workerCount < capacity
+        if mustStart { state.workerCount += 1 } else { state.backlog.append(host) }
+        state.lookUps[host] = LookUp(number: state.nextNumber(), hasBegun: mustStart)
+      }
+      state.lookUps[host]?.waiters.append((waiter, completion))
+      let number = state.lookUps[host]?.number ?? 0
+      return (Request(host: host, resolver: self, lookUp: number, waiter: waiter), mustStart)
     }
-    // A queue of its own brings a thread when it needs one: a full concurrency pool holds up no look-up, and slow look-ups
-    // do not hold up the pool. Not a spare worker: there are some 250 of those, and as many look-ups that hang would hold
-    // up every deadline.
-    DispatchQueue(label: "sidecar.resolver", qos: .utility).async { [lookUp] in
-      completion(
-        Result { () throws(ResolutionError) in
-          let addresses = try lookUp(host, port)
-          guard !addresses.isEmpty else { throw ResolutionError(host: host, code: EAI_NONAME) }
-          return addresses
-        })
+    if mustStart {
+      do throws(SystemError) {
+        try startWork { self.work(on: host) }
+      } catch {
+        state.withLock { $0.workerCount -= 1 }
+        answer(host, .failure(.system(error)))
+      }
+    }
+    return request
+  }
+
+  /// A worker: looks up a name, and then those that found no worker free.
+  private func work(on first: String) {
+    var next: String? = first
+    while let host = next {
+      answer(host, ask(host))
+      next = state.withLock { state in
+        guard !state.backlog.isEmpty else {
+          state.workerCount -= 1
+          return nil
+        }
+        let host = state.backlog.removeFirst()
+        state.lookUps[host]?.hasBegun = true
+        return host
+      }
     }
   }
 
-  /// The address that `host` spells, or nil if it is a name. Asks nobody.
-  static func numeric(host: String, port: UInt16) throws(ResolutionError) -> [SocketAddress]? {
-    // What most of them look like, without the resolver's detours.
-    if let address = SocketAddress(ipv4: host, port: port) { return [address] }
-    do {
-      return try getAddresses(host: host, port: port, flags: AI_NUMERICHOST)
-    } catch {
-      guard error.code == EAI_NONAME else { throw error }
-      return nil
+  private func ask(_ host: String) -> Answer {
+    Result { () throws(Failure) in
+      let addresses = try lookUp(host)
+      if addresses.isEmpty { throw .resolution(ResolutionError(host: host, code: SocketCalls.noAddress)) }
+      return addresses
     }
   }
 
-  private static func getAddresses(
-    host: String, port: UInt16, flags: Int32
-  ) throws(ResolutionError) -> [SocketAddress] {
-    var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    hints.ai_flags = flags | AI_NUMERICSERV
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = getaddrinfo(host, String(port), &hints, &list)
-    guard status == 0 else { throw ResolutionError(host: host, code: status) }
-    defer { freeaddrinfo(list) }
-    return sequence(first: list, next: { $0?.pointee.ai_next }).compactMap { entry in
-      guard let entry, let address = entry.pointee.ai_addr else { return nil }
-      return SocketAddress(address, length: entry.pointee.ai_addrlen)
-    }
+  private func answer(_ host: String, _ answer: Answer) {
+    let waiters = state.withLock { $0.lookUps.removeValue(forKey: host)?.waiters ?? [] }
+    for waiter in waiters { waiter.completion(answer) }
+  }
+
+  /// Runs work on a queue of its own.
+  package static let startOnDispatch: StartWork = { work in
+    DispatchQueue(label: "sidecar.resolver", qos: .utility).async(execute: work)
   }
 }

@@ -1,101 +1,112 @@
-package import CSidecarSystem
-internal import Glibc
+/// The address of one end of a socket.
+package enum SocketAddress: Hashable, Sendable {
+  case ipv4(IPv4Host, port: UInt16)
+  case ipv6(IPv6Host, port: UInt16)
+  case unix(UnixSocketName)
 
-/// An IPv4 or IPv6 address with a port.
-package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
-  package enum Family: Sendable, Hashable { case ipv4, ipv6 }
+  package enum Family: Hashable, Sendable { case ipv4, ipv6, unix }
 
-  package let family: Family
-  /// The system's form: the larger of the two, of which an IPv4 address fills the beginning.
-  private var storage = sockaddr_in6()
+  /// The 32 bits of an IPv4 address, `127.0.0.1` being 0x7F000001.
+  package struct IPv4Host: Hashable, Sendable {
+    let bits: UInt32
+  }
 
-  /// Copies an address out of the system's form; nil for a family other than IPv4 and IPv6.
-  package init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
-    switch Int32(address.pointee.sa_family) {
-    case AF_INET: family = .ipv4
-    case AF_INET6: family = .ipv6
-    default: return nil
+  /// The 128 bits of an IPv6 address, and the interface that a link-local one belongs to (RFC 4007 §6), or 0.
+  package struct IPv6Host: Hashable, Sendable {
+    let high: UInt64
+    let low: UInt64
+    let scope: UInt32
+  }
+
+  /// Makes the loopback address of an IP family.
+  ///
+  /// - Parameter port: 0 lets the system choose one when the address is bound.
+  package static func loopback(_ family: Family = .ipv4, port: UInt16) -> SocketAddress {
+    family == .ipv6
+      ? .ipv6(IPv6Host(high: 0, low: 1, scope: 0), port: port) : .ipv4(IPv4Host(bits: 0x7F00_0001), port: port)
+  }
+
+  package var family: Family {
+    switch self {
+    case .ipv4: .ipv4
+    case .ipv6: .ipv6
+    case .unix: .unix
     }
-    let size = family == .ipv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
-    guard length >= size else { return nil }
-    withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: size)) }
   }
 
-  /// The IPv4 address that `host` spells in its usual form, four decimal numbers; nil for everything else.
-  init?(ipv4 host: String, port: UInt16) {
-    var address = sockaddr_in()
-    guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { return nil }
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    family = .ipv4
-    withUnsafeMutableBytes(of: &storage) { storage in withUnsafeBytes(of: address) { storage.copyMemory(from: $0) } }
-  }
-
-  /// The loopback address; port 0 lets the system choose one when it is bound.
-  package static func loopback(_ family: Family = .ipv4, port: UInt16) -> SocketAddress? {
-    try? Resolver.numeric(host: family == .ipv4 ? "127.0.0.1" : "::1", port: port)?.first
-  }
-
-  /// The address that a socket is bound to, or its peer's.
-  package init?(of descriptor: Int32, peer: Bool) {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let address = withUnsafeMutablePointer(to: &storage) { storage in
-      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> SocketAddress? in
-        let status = peer ? getpeername(descriptor, address, &length) : getsockname(descriptor, address, &length)
-        return status == 0 ? SocketAddress(address, length: length) : nil
-      }
-    }
-    guard let address else { return nil }
-    self = address
-  }
-
-  package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-    withBytes { body($0.assumingMemoryBound(to: sockaddr.self).baseAddress.unsafelyUnwrapped, socklen_t($0.count)) }
-  }
-
-  /// Calls `body` with as much of the system's form as an address of this family has.
-  private func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-    let size = family == .ipv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
-    return withUnsafeBytes(of: storage) { body(UnsafeRawBufferPointer(rebasing: $0.prefix(size))) }
-  }
-
-  package static func == (one: SocketAddress, other: SocketAddress) -> Bool {
-    one.family == other.family && one.withBytes { bytes in other.withBytes { bytes.elementsEqual($0) } }
-  }
-
-  package func hash(into hasher: inout Hasher) {
-    withBytes { hasher.combine(bytes: $0) }
-  }
-
-  package var systemFamily: Int32 { family == .ipv4 ? AF_INET : AF_INET6 }
-
+  /// The port; 0 for a Unix-domain socket, which has none.
   package var port: UInt16 {
-    // The port stands behind the family in both forms, in network byte order.
-    withBytes { UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) }
-  }
-
-  /// Whether both name the same host, whatever their ports.
-  func hasSameHost(as other: SocketAddress) -> Bool {
-    // IPv4 has it right behind the port, IPv6 behind the flow label.
-    let host = family == .ipv4 ? 4..<8 : 8..<24
-    return family == other.family
-      && withBytes { bytes in other.withBytes { bytes[host].elementsEqual($0[host]) } }
-  }
-
-  /// The host in its numeric form, such as `127.0.0.1` or `::1`.
-  package var host: String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { buffer in
-      withSockaddr { address, length in
-        let status = getnameinfo(
-          address, length, buffer.baseAddress, socklen_t(buffer.count), nil, 0, NI_NUMERICHOST)
-        guard status == 0, let base = buffer.baseAddress else { return "?" }
-        return String(cString: base)
-      }
+    switch self {
+    case .ipv4(_, let port), .ipv6(_, let port): port
+    case .unix: 0
     }
   }
 
+  /// Replaces port 0, which a look-up of a name alone leaves, by `port`.
+  func replacingPortZero(by port: UInt16) -> SocketAddress {
+    switch self {
+    case .ipv4(let host, port: 0): .ipv4(host, port: port)
+    case .ipv6(let host, port: 0): .ipv6(host, port: port)
+    case .ipv4, .ipv6, .unix: self
+    }
+  }
+
+  /// Returns whether both addresses are on the same host, whatever their ports.
+  func hasSameHost(as other: SocketAddress) -> Bool {
+    switch (self, other) {
+    case (.ipv4(let one, _), .ipv4(let other, _)): one == other
+    case (.ipv6(let one, _), .ipv6(let other, _)): one == other
+    case (.unix, .unix): true
+    default: false
+    }
+  }
+}
+
+extension SocketAddress: CustomStringConvertible {
+  /// The address on one line, such as `127.0.0.1:80`, `[::1]:80` or `unix:/run/feed.sock`.
   package var description: String {
-    family == .ipv4 ? "\(host):\(port)" : "[\(host)]:\(port)"
+    switch self {
+    case .ipv4(_, let port): "\(host):\(port)"
+    case .ipv6(_, let port): "[\(host)]:\(port)"
+    case .unix(let name): "unix:\(name)"
+    }
+  }
+}
+
+/// What a Unix-domain socket is bound to: a path, an abstract name (`unix(7)`), or nothing.
+package struct UnixSocketName: Hashable, Sendable, CustomStringConvertible {
+  /// The system's room for a name is 108 bytes; a path ends with a NUL, and an abstract name starts with one.
+  package static let maximumByteCount = 107
+
+  /// The name as it stands in the system's form: an abstract one starts with a NUL, a path has no NUL at its end.
+  let bytes: [UInt8]
+
+  /// A socket that was never bound, as a client's usually is.
+  static let unnamed = UnixSocketName(bytes: [])
+
+  init(bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  /// Takes a name that somebody wrote down: see ``WebSocketEndpoint/unix(path:)``.
+  package init(_ text: String) throws(EndpointError) {
+    var bytes = [UInt8](text.utf8)
+    let isAbstract = bytes.first == UInt8(ascii: "@") || bytes.first == 0
+    if isAbstract { bytes[0] = 0 }
+    let name = bytes.dropFirst(isAbstract ? 1 : 0)
+    guard !name.isEmpty else { throw .emptyUnixPath }
+    guard !name.contains(0) else { throw .containsNUL }
+    guard name.count <= UnixSocketName.maximumByteCount else {
+      throw .unixPathTooLong(byteCount: name.count, limit: UnixSocketName.maximumByteCount)
+    }
+    self.bytes = bytes
+  }
+
+  package var isAbstract: Bool { bytes.first == 0 }
+
+  /// The name on one line, an abstract one with a leading `@`.
+  package var description: String {
+    if bytes.isEmpty { return "(unnamed)" }
+    return (isAbstract ? "@" : "") + String(decoding: bytes.dropFirst(isAbstract ? 1 : 0), as: UTF8.self).printable
   }
 }

@@ -1,112 +1,96 @@
-internal import CSidecarSystem
-internal import Glibc
-package import SidecarExecutor
-internal import Synchronization
+public import SidecarExecutor
 
-/// What became of a read or a write that does not wait.
-package enum IOResult: Sendable, Hashable {
-  /// So many bytes were moved, at least one.
+/// What one read or write did, which never waits.
+@usableFromInline
+package enum IOResult: Hashable, Sendable {
+  /// This many bytes were moved.
   case bytes(Int)
   /// Nothing can be moved now; the poller will tell when.
   case wouldBlock
-  /// The peer has ended its half of the stream (reads only).
+  /// The peer has ended its half of the stream, as its layer demands (reads only).
   case endOfStream
+  /// The stream ended where its layer does not allow an end, such as TLS without close_notify (reads only).
+  case truncated
   case failed(SystemError)
 }
 
-/// A connected TCP socket that never blocks.
+/// A connected TCP or Unix-domain socket that never blocks, and the one owner of its descriptor.
 ///
-/// Reads belong to the sidecar thread. Writes belong to whoever holds the outbox's turn, on any thread; the outbox also
-/// sees to it that nobody writes when the socket is closed.
+/// ``abort()`` may be called at any time on any thread, ``close()`` too. Everything else touches the descriptor without a
+/// lock: one thread reads, one thread at a time writes, and the caller makes sure that nobody does during or after ``close()``.
+@usableFromInline
 package final class StreamSocket: Sendable {
-  package let descriptor: Int32
-  private let isOpen = Atomic(true)
+  @usableFromInline package let descriptor: Int32
+  /// Guards the descriptor against an ``abort()`` that comes too late.
+  private let isOpen = Locked(true)
 
-  /// Takes ownership of a connected, non-blocking socket.
+  /// Takes ownership of the descriptor of a connected, non-blocking socket.
   package init(owning descriptor: Int32) {
     self.descriptor = descriptor
     LiveCounters.connections.increment()
-    // Small frames go out when they are written; the outbox does the batching.
-    var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    // Frames are batched above; what is written goes out.
+    SocketCalls.disableNagle(descriptor)
   }
 
   deinit {
     close()
   }
 
-  package var localAddress: SocketAddress? { SocketAddress(of: descriptor, peer: false) }
-  package var remoteAddress: SocketAddress? { SocketAddress(of: descriptor, peer: true) }
+  /// The address of this end.
+  package var localAddress: SocketAddress? { SocketCalls.localAddress(of: descriptor) }
 
-  /// The receive buffer of a connection within one machine: the kernel takes twice as much, for its book-keeping.
+  /// The address of the peer.
+  package var remoteAddress: SocketAddress? { SocketCalls.remoteAddress(of: descriptor) }
+
+  /// The receive buffer of a TCP connection within one machine, in bytes; the kernel reserves twice as much.
   ///
-  /// By itself it would let the buffer grow to tens of megabytes, as if there were a distance to bridge: what is read then
-  /// has long left the processor's cache, and takes up to twice as long. Smaller ones make the two ends wait for each other.
+  /// By itself the kernel lets the buffer grow to tens of megabytes, as if there were a distance to bridge. What is read
+  /// then has left the processor's cache, and takes up to twice as long. Smaller buffers make the two ends wait for each other.
   package static let sameHostReceiveBuffer: Int32 = 224 * 1024
 
-  /// Keeps what is on its way small, because the peer is on this machine.
+  /// Limits the receive buffer, because the peer is on this machine.
   package func limitReceiveBuffer() {
-    var size = StreamSocket.sameHostReceiveBuffer
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    try? SocketCalls.setReceiveBuffer(descriptor, to: StreamSocket.sameHostReceiveBuffer)
   }
 
-  /// Reads what has arrived, as far as it fits.
+  /// Reads what has arrived, as much as fits.
+  @usableFromInline
   package func read(into buffer: UnsafeMutableRawBufferPointer) -> IOResult {
-    while true {
-      let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
-      if count > 0 { return .bytes(count) }
-      if count == 0 { return .endOfStream }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wouldBlock
-      case let code: return .failed(SystemError("recv", code: code))
-      }
-    }
+    SocketCalls.receive(descriptor, into: buffer)
   }
 
   /// Writes as much as the kernel takes.
+  @usableFromInline
   package func write(_ bytes: UnsafeRawBufferPointer) -> IOResult {
-    while true {
-      let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-      if count >= 0 { return .bytes(count) }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wouldBlock
-      case let code: return .failed(SystemError("send", code: code))
-      }
-    }
+    SocketCalls.send(descriptor, bytes)
   }
 
-  /// Ends our half of the stream; the peer reads an end of stream behind what was written.
+  /// Ends our half of the stream: the peer reads the end after what was written.
   package func shutdownWrite() {
-    shutdown(descriptor, Int32(SHUT_WR))
+    SocketCalls.shutdownWrite(descriptor)
   }
 
-  /// Makes the coming ``close()`` send a reset instead of lingering over bytes that nobody will read.
+  /// Makes the coming ``close()`` send a reset instead of delivering bytes that nobody will read.
   package func resetOnClose() {
-    var option = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    SocketCalls.resetOnClose(descriptor)
   }
 
-  /// Makes every read and write fail from now on, without giving the descriptor back yet.
+  /// Makes every read and write fail or end from now on; the descriptor stays open. Does nothing after ``close()``.
   package func abort() {
-    shutdown(descriptor, Int32(SHUT_RDWR))
+    // `shutdown(2)` does not wait, so it may stand under the lock.
+    isOpen.withLock { isOpen in
+      if isOpen { SocketCalls.shutdownBoth(descriptor) }
+    }
   }
 
   /// Gives the descriptor back; harmless when repeated.
   package func close() {
-    guard isOpen.exchange(false, ordering: .acquiringAndReleasing) else { return }
-    Glibc.close(descriptor)
-    LiveCounters.connections.decrement()
-  }
-
-  /// The error that a pending connect ended with, or nil if it succeeded.
-  static func pendingError(of descriptor: Int32) -> SystemError? {
-    var code: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else {
-      return SystemError("getsockopt", code: errno)
+    let mustClose = isOpen.withLock { isOpen in
+      defer { isOpen = false }
+      return isOpen
     }
-    return code == 0 ? nil : SystemError("connect", code: code)
+    guard mustClose else { return }
+    SocketCalls.close(descriptor)
+    LiveCounters.connections.decrement()
   }
 }

@@ -254,10 +254,10 @@ import SidecarProtocol
     configuration.resolutionTimeout = .milliseconds(10)
     configuration.connectTimeout = .milliseconds(10)
     configuration.handshakeTimeout = .milliseconds(10)
-    configuration.resolver = Resolver { host, _ throws(ResolutionError) -> [SocketAddress] in
+    configuration.resolver = Resolver { host throws(Resolver.Failure) -> [SocketAddress] in
       gate.wait()
       left.complete(())
-      throw ResolutionError(host: host, code: 0)
+      throw .resolution(ResolutionError(host: host, code: 0))
     }
     let (full, mute) = (try TestServer.fullPort(), try TestServer(behavior: .acceptOnly))
     for (url, step) in [
@@ -282,8 +282,8 @@ import SidecarProtocol
     let full = try TestServer.fullPort()
     let port = try #require(UInt16(full.url.dropLast().split(separator: ":").last ?? ""))
     var configuration = WebSocketConfiguration()
-    configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
-      [SocketAddress.loopback(port: port), SocketAddress.loopback(port: port)].compactMap(\.self)
+    configuration.resolver = Resolver { _ throws(Resolver.Failure) -> [SocketAddress] in
+      [.loopback(port: port), .loopback(port: port)]
     }
     let thread = try SidecarThread(name: "shared")
     @Sendable func registered() async -> Int {
@@ -303,8 +303,8 @@ import SidecarProtocol
     await warmUp()
     var configuration = WebSocketConfiguration()
     // Nobody can connect to a broadcast address, and the system says so without asking the network.
-    configuration.resolver = Resolver { _, port throws(ResolutionError) -> [SocketAddress] in
-      try Resolver.numeric(host: "255.255.255.255", port: port) ?? []
+    configuration.resolver = Resolver { _ throws(Resolver.Failure) -> [SocketAddress] in
+      [SocketAddress(numeric: "255.255.255.255", port: 80)].compactMap(\.self)
     }
     let thread = try SidecarThread(name: "shared")
     var before: Int?
@@ -429,7 +429,7 @@ import SidecarProtocol
   }
 
   @Test func `an address has the same host as another one, or has not`() throws {
-    let address = { (host: String, port: UInt16) in try #require(try Resolver.numeric(host: host, port: port)?.first) }
+    let address = { (host: String, port: UInt16) in try #require(SocketAddress(numeric: host, port: port)) }
     #expect(try address("127.0.0.1", 1).hasSameHost(as: address("127.0.0.1", 2)))
     #expect(try !address("127.0.0.1", 1).hasSameHost(as: address("127.0.0.2", 1)))
     #expect(try address("::1", 1).hasSameHost(as: address("::1", 2)))
@@ -446,7 +446,7 @@ import SidecarProtocol
       if ProcessCensus.virtualBytes() > 1 << 40 { _exit(0) }
       // Takes connections, and never says anything.
       let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-      guard listen(listener, 128) == 0, let port = SocketAddress(of: listener, peer: false)?.port else { _exit(1) }
+      guard listen(listener, 128) == 0, let port = SocketCalls.localAddress(of: listener)?.port else { _exit(1) }
       let url = "ws://127.0.0.1:\(port)/"
       var clients: [WebSocketSidecar] = []
       var failures = 0

@@ -47,11 +47,11 @@ import Testing
     let gate = DispatchSemaphore(value: 0)
     let (entered, left) = (Tally(), Tally())
     var configuration = WebSocketConfiguration()
-    configuration.resolver = Resolver { host, _ throws(ResolutionError) -> [SocketAddress] in
+    configuration.resolver = Resolver { host throws(Resolver.Failure) -> [SocketAddress] in
       entered.add()
       gate.wait()
       left.add()
-      throw ResolutionError(host: host, code: 0)
+      throw .resolution(ResolutionError(host: host, code: 0))
     }
     let (shared, held) = (try SidecarThread(name: "look-ups"), try SidecarThread(name: "held"))
     let count = 600
@@ -119,11 +119,11 @@ import Testing
     let entered = Promise<Void>()
     let left = Promise<Void>()
     var configuration = WebSocketConfiguration()
-    configuration.resolver = Resolver { _, _ throws(ResolutionError) -> [SocketAddress] in
+    configuration.resolver = Resolver { _ throws(Resolver.Failure) -> [SocketAddress] in
       entered.complete(())
       gate.wait()
       defer { left.complete(()) }
-      return [SocketAddress.loopback(port: port)].compactMap(\.self)
+      return [.loopback(port: port)]
     }
     let thread = try SidecarThread(name: "shared")
     weak var connection: Connection?
@@ -141,7 +141,7 @@ import Testing
     let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
     await client.shutdown(within: .seconds(5))
     gate.signal()
-    #expect(await eventually { () async in client.connection.hostBeingResolved.withLock { $0 } == nil })
+    #expect(await eventually { () async in client.connection.hostBeingResolved == nil })
     // Behind what the answer has posted, and behind the timer of a first attempt.
     for _ in 0..<3 { await Task(executorPreference: thread) { await Task.yield() }.value }
     #expect(await Task(executorPreference: thread) { thread.loop.registrationCount }.value == 0)

@@ -39,7 +39,7 @@ final class Stage: @unchecked Sendable {
     case .resolving:
       (server, fullPort) = (nil, nil)
       configuration.resolver = Resolver {
-        [resolverGate, resolverEntered, resolverLeft] _, _ throws(ResolutionError) -> [SocketAddress] in
+        [resolverGate, resolverEntered, resolverLeft] _ throws(Resolver.Failure) -> [SocketAddress] in
         resolverEntered.complete(())
         resolverGate.wait()
         resolverLeft.complete(())
