@@ -63,7 +63,7 @@ extension Connection {
     guard !closing.canReceive, let outcome = closing.outcome else { return nil }
     return CloseStatus(
       code: outcome.code, reason: outcome.reason, initiator: outcome.isInitiatedByUs && violation == nil ? .us : .peer,
-      error: violation.map { .protocolViolation(code: $0.closeCode, reason: $0.summary) })
+      error: violation.map { WebSocketError($0, configuration: configuration) })
   }
 
   private func awaitEndOfStream() {
@@ -82,7 +82,9 @@ extension Connection {
   func streamEnded(error: SystemError?, giveUp: WebSocketError? = nil) {
     switch phase {
     case .ending, .ended, .idle, .resolving, .connecting: return
-    case .upgrading: return failOpening(.connectionLost(error))
+    case .upgrading(var parser):
+      let refusal = error == nil ? parser.receiveEndOfStream() : parser.partialRefusal()
+      return failOpening(refusal.map { WebSocketError($0) } ?? .connectionLost(error))
     case .open: break
     }
     noteCloseFromElsewhere()
@@ -95,7 +97,7 @@ extension Connection {
       finish(
         CloseStatus(
           code: outcome.code, reason: outcome.reason, initiator: .peer,
-          error: .protocolViolation(code: violation.closeCode, reason: violation.summary)))
+          error: WebSocketError(violation, configuration: configuration)))
     } else if outcome.isClean {
       finish(
         CloseStatus(

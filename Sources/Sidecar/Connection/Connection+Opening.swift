@@ -55,7 +55,7 @@ extension Connection {
         return
       }
       phase = .upgrading(OpeningResponseParser(request: request))
-      setTimer(.after(configuration.handshakeTimeout)) { $0.failOpening(.timedOut(.openingHandshake)) }
+      setTimer(.after(configuration.handshakeTimeout)) { $0.openingTimedOut() }
       request.bytes.withUnsafeBytes { unsent.append($0) }
       flush()
     }
@@ -75,6 +75,11 @@ extension Connection {
     }
   }
 
+  private func openingTimedOut() {
+    guard case .upgrading(let parser) = phase else { return }
+    failOpening(parser.partialRefusal().map { WebSocketError($0) } ?? .timedOut(.openingHandshake))
+  }
+
   private func opened(_ response: OpeningResponse) {
     guard let socket else { return }
     phase = .open
@@ -91,20 +96,5 @@ extension Connection {
     places.opened.complete(
       .success(SharedConnectionState.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))
     configuration.onLog?(.opened(address: remoteAddress?.description ?? url.host))
-  }
-}
-
-extension WebSocketError {
-  /// An answer that does not open the connection, in the words of the public API.
-  init(_ violation: HandshakeViolation) {
-    switch violation {
-    case .refused(let refusal):
-      self = .handshakeRefused(
-        HandshakeRefusal(
-          status: refusal.status, reason: refusal.reason,
-          headers: refusal.headers.fields.map { .init(name: $0.name, value: $0.value) }, body: refusal.bodyPrefix))
-    default:
-      self = .handshakeFailed(reason: violation.description)
-    }
   }
 }

@@ -157,7 +157,8 @@ final class Outbox: Sendable {
     _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, rsv1: Bool = false, to state: inout State
   ) {
     let before = state.queue.count
-    FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: state.maskKeys.nextKey(), to: &state.queue)
+    guard let key = try? state.maskKeys.nextKey() else { preconditionFailure("The kernel has no random bytes to give.") }
+    FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: key, to: &state.queue)
     state.unwritten += state.queue.count - before
   }
 
