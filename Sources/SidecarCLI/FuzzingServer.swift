@@ -123,7 +123,7 @@ struct FuzzingServer: Sendable {
   private func outcome(of status: CloseStatus) -> Outcome {
     switch status.error {
     case nil: .closed(status.code)
-    case .protocolViolation(let code, _): .failed(code)
+    case .protocolViolation(let code, _), .limitExceeded(let code, _): .failed(code)
     case .connectionLost: .lost
     case let error?: .other("\(error)")
     }

@@ -13,6 +13,17 @@ extension TestServer {
       self.name = name
       self.value = value
     }
+
+    /// Compares the bytes of names and values.
+    public static func == (one: HeaderField, other: HeaderField) -> Bool {
+      one.name.hasSameBytes(as: other.name) && one.value.hasSameBytes(as: other.value)
+    }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(bytesOf: name)
+      hasher.combine(bytesOf: value)
+    }
   }
 
   /// A client's request to open a WebSocket connection (RFC 6455 §4.1), which the server found to be right.
@@ -28,6 +39,12 @@ extension TestServer {
 
     let received: ReceivedOpeningRequest
 
+    /// Compares the bytes of the target and of the header, from which the rest is read.
+    public static func == (one: Request, other: Request) -> Bool { one.received == other.received }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) { hasher.combine(received) }
+
     init(_ received: ReceivedOpeningRequest) {
       self.received = received
       target = received.target
@@ -37,12 +54,12 @@ extension TestServer {
     }
 
     /// The target without its query.
-    public var path: String { target.split(separator: "?", maxSplits: 1).first.map(String.init) ?? target }
+    public var path: String { String(decoding: target.utf8.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self) }
 
-    /// What stands behind the question mark; nil without one.
+    /// The text after the question mark; nil without one.
     public var query: String? {
-      let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-      return parts.count == 2 ? String(parts[1]) : nil
+      guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return nil }
+      return String(decoding: target.utf8[mark...].dropFirst(), as: UTF8.self)
     }
 
     /// The value of the first field of this name, whose case does not matter.

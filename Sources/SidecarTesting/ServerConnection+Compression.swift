@@ -6,7 +6,7 @@ extension ServerConnection {
   /// Begins to compress, and to take compressed messages, if the answer says so.
   func agreeOnCompression(_ answer: TestServer.Answer) {
     let extensions = answer["Sec-WebSocket-Extensions"] ?? ""
-    guard extensions.hasPrefix(PermessageDeflate.name),
+    guard extensions.utf8.starts(with: PermessageDeflate.name.utf8),
       let agreement = request?.deflateAnswer(options.compression)?.agreement
     else { return }
     self.agreement = agreement

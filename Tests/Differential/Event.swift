@@ -32,7 +32,7 @@ extension Event: CustomStringConvertible {
 }
 
 /// What this library's receiver makes of a conversation.
-struct OurReception: ReceiveSink {
+struct OurReception: MessageSink {
   private(set) var events: [Event] = []
   /// The rule behind the violation.
   private(set) var rule: ProtocolViolation.Rule?
@@ -45,7 +45,9 @@ struct OurReception: ReceiveSink {
     bytes.withUnsafeMutableBytes { bytes in
       var start = 0
       for size in conversation.pieces {
-        receiver.receive(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<(start + size)]), into: &self)
+        if var input = ReadCursor(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<(start + size)])) {
+          while let interruption = receiver.receive(&input, into: &self) { note(interruption) }
+        }
         start += size
       }
     }
@@ -59,17 +61,15 @@ struct OurReception: ReceiveSink {
     payload.withUnsafeBytes { receiveMessage(kind, $0) }
   }
 
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) { events.append(.ping(Array(bytes))) }
-
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) { events.append(.pong(Array(bytes))) }
-
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {
-    let code = code.map { [UInt8($0.rawValue >> 8), UInt8($0.rawValue & 0xFF)] } ?? []
-    events.append(.close(code + Array(reason.utf8)))
-  }
-
-  mutating func receiveViolation(_ violation: ProtocolViolation) {
-    events.append(.violation(code: violation.closeCode.rawValue))
-    rule = violation.rule
+  private mutating func note(_ interruption: ReceiveInterruption) {
+    switch interruption {
+    case .ping(let bytes): events.append(.ping(Array(bytes)))
+    case .pong(let bytes): events.append(.pong(Array(bytes)))
+    case .close(let close): events.append(.close(close.withUnsafeBytes { Array($0) }))
+    case .violation(let violation):
+      events.append(.violation(code: violation.closeCode.rawValue))
+      rule = violation.rule
+    case .pause: break
+    }
   }
 }

@@ -98,11 +98,11 @@ struct CostCase: Sendable, CustomStringConvertible {
       if size == 1, let base = bytes.baseAddress {
         var next = base
         while next < base + bytes.count {
-          receiver.receive(UnsafeMutableRawBufferPointer(start: next, count: 1), into: &keeper)
+          keeper.receive(UnsafeMutableRawBufferPointer(start: next, count: 1), by: &receiver)
           next += 1
         }
       } else {
-        receiver.receive(bytes, into: &keeper)
+        keeper.receive(bytes, by: &receiver)
       }
       return processorTime() - start
     }
@@ -119,15 +119,21 @@ struct CostCase: Sendable, CustomStringConvertible {
 }
 
 /// A sink that does what an inbox does with a message: it keeps it.
-private struct Keeper: ReceiveSink, ~Copyable {
-  var arena = PayloadArena()
+private struct Keeper: MessageSink, ~Copyable {
   var last = WebSocketPayload()
   var hasFailed = false
 
-  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { last = arena.store(bytes) }
+  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { last = WebSocketPayload(copying: bytes) }
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { last = payload }
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) { last = arena.store(bytes) }
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {}
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {}
-  mutating func receiveViolation(_ violation: ProtocolViolation) { hasFailed = true }
+
+  mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, by receiver: inout MessageReceiver) {
+    guard var input = ReadCursor(bytes) else { return }
+    while let interruption = receiver.receive(&input, into: &self) {
+      switch interruption {
+      case .ping(let bytes): last = WebSocketPayload(copying: bytes)
+      case .violation: hasFailed = true
+      case .pong, .close, .pause: break
+      }
+    }
+  }
 }

@@ -356,20 +356,19 @@ import Testing
   }
 
   @Test func `a sink that copies nothing needs no room`() {
-    struct Sizes: ReceiveSink {
+    struct Sizes: MessageSink {
       var all: [Int] = []
       mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { all.append(bytes.count) }
       mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { all += [payload.count] }
-      mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {}
-      mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {}
-      mutating func receiveClose(_ code: CloseCode?, reason: String) {}
-      mutating func receiveViolation(_ violation: ProtocolViolation) {}
     }
     var receiver = MessageReceiver(role: .client, deflate: Agreement())
     var sizes = Sizes()
     var wire = frame(0xC2, compressed(noise(50))) + frame(0xC2, compressed(noise(5000))) + frame(0x89, [1, 2])
-    wire.withUnsafeMutableBytes { receiver.receive($0, into: &sizes) }
-    #expect(sizes.all == [50, 5000])
+    let isPing = wire.withUnsafeMutableBytes { bytes in
+      guard var input = ReadCursor(bytes), case .ping = receiver.receive(&input, into: &sizes) else { return false }
+      return input.isAtEnd
+    }
+    #expect(sizes.all == [50, 5000] && isPing)
   }
 
   @Test func `a bomb costs no more memory than the limit`() {

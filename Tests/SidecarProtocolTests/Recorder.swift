@@ -1,7 +1,7 @@
 import SidecarProtocol
 
 /// A sink that writes down what it is told, one line a report.
-struct Recorder: ReceiveSink {
+struct Recorder: MessageSink {
   var lines: [String] = []
 
   /// How many messages came in storage of their own.
@@ -23,20 +23,17 @@ struct Recorder: ReceiveSink {
     lines.append(Self.line(kind, Array(payload)))
   }
 
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {
-    lines.append("ping \(brief(Array(bytes)))")
-  }
-
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {
-    lines.append("pong \(brief(Array(bytes)))")
-  }
-
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {
-    lines.append("close \(code.map { "\($0.rawValue)" } ?? "without code") \(brief(Array(reason.utf8)))")
-  }
-
-  mutating func receiveViolation(_ violation: ProtocolViolation) {
-    lines.append("violation \(violation.closeCode.rawValue) \(violation.clause) \(violation.summary)")
+  mutating func note(_ interruption: ReceiveInterruption) {
+    switch interruption {
+    case .ping(let bytes): lines.append("ping \(brief(Array(bytes)))")
+    case .pong(let bytes): lines.append("pong \(brief(Array(bytes)))")
+    case .close(let close):
+      let code = close.code.map { "\($0.rawValue)" } ?? "without code"
+      lines.append("close \(code) \(brief(Array(close.reason.utf8)))")
+    case .violation(let violation):
+      lines.append("violation \(violation.closeCode.rawValue) \(violation.clause) \(violation.summary)")
+    case .pause: lines.append("pause")
+    }
   }
 
   private static func line(_ kind: MessageKind, _ bytes: [UInt8]) -> String {
@@ -56,6 +53,14 @@ func brief(_ bytes: [UInt8]) -> String {
 /// FNV-1a, 32 bits: enough to see a changed byte.
 private func checksum(_ bytes: [UInt8]) -> String {
   String(bytes.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }, radix: 16)
+}
+
+extension MessageReceiver {
+  /// Feeds `bytes`, and writes down what interrupts the receiver as well as the messages.
+  mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, into sink: inout Recorder) {
+    guard var input = ReadCursor(bytes) else { return }
+    while let interruption = receive(&input, into: &sink) { sink.note(interruption) }
+  }
 }
 
 extension MessageReceiver {

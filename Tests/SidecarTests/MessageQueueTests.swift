@@ -4,16 +4,16 @@ import SidecarProtocol
 @testable import Sidecar
 
 @Suite struct `The queue of messages` {
-  /// A run of short messages, as the sink makes them.
-  func run(_ texts: [String]) -> PackedBatch {
+  /// A batch of small messages, as the sink makes them.
+  func batch(_ texts: [String]) -> PackedBatch {
     var arena = PayloadArena()
-    var run = PackedBatch()
+    var batch = PackedBatch()
     for text in texts {
       Array(text.utf8).withUnsafeBytes { bytes in
-        if !arena.store(.text, isASCII: true, bytes, in: &run) { run = arena.startRun(.text, isASCII: true, bytes) }
+        if !arena.store(.text, isASCII: true, bytes, in: &batch) { batch = arena.startBatch(.text, isASCII: true, bytes) }
       }
     }
-    return run
+    return batch
   }
 
   func queue(_ parts: [[String]]) -> MessageQueue {
@@ -22,7 +22,7 @@ import SidecarProtocol
       if part.count == 1 {
         queue.append(.ready(.text(part[0])))
       } else {
-        queue.append(run(part), count: part.count)
+        queue.append(batch(part), count: part.count)
       }
     }
     return queue
@@ -36,7 +36,7 @@ import SidecarProtocol
 
   // Read into constants first: what `#expect` looks at has to be copyable.
 
-  @Test func `runs and single messages come out in their order`() {
+  @Test func `batches and single messages come out in their order`() {
     var queue = queue([["a"], ["b", "c", "d"], ["e", "f"], ["g"]])
     let count = queue.count
     let messages = drain(&queue)
@@ -45,7 +45,7 @@ import SidecarProtocol
     #expect(messages == ["a", "b", "c", "d", "e", "f", "g"])
   }
 
-  @Test func `messages for other threads and for this one are taken from the same run`() {
+  @Test func `messages for other threads and for this one are taken from the same batch`() {
     var queue = queue([["a", "b", "c"], ["d"], ["e", "f"]])
     let first = [queue.popFirst()?.message, queue.popMessage()]
     let size = queue.popFirst()?.byteCount
@@ -58,7 +58,7 @@ import SidecarProtocol
   }
 
   @Test(arguments: 0...7, 0...3)
-  func `a queue moves behind another one, however much has been taken from both`(taken: Int, takenBefore: Int) {
+  func `a queue moves to the end of another one, however much has been taken from both`(taken: Int, takenBefore: Int) {
     var front = queue([["1", "2", "3"]])
     var back = queue([["a", "b", "c"], ["d"], ["e", "f", "g"]])
     for _ in 0..<takenBefore { _ = front.popMessage() }

@@ -2,24 +2,23 @@ public import SidecarProtocol
 
 /// How a connection ended.
 public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
-  /// Who ended the connection.
+  /// The side that ended the connection.
   public enum Initiator: Hashable, Sendable {
     /// This side sent the first Close frame, or gave the connection up.
     case us
-    /// The peer sent the first Close frame, broke the protocol, or its end of the stream broke.
+    /// The peer sent the first Close frame, broke the protocol or a limit, or its end of the stream broke.
     case peer
   }
 
-  /// The code of the Close frame that ended the connection: the peer's if it sent one. 1005 if that had none, 1006 if
-  /// there was no Close frame from the peer at all (RFC 6455 §7.1.5). Behind a violation of the protocol it is the one that the
-  /// peer was told (§7.1.7).
+  /// The code of the Close frame that ended the connection: the peer's, if it sent one. 1005 if that frame had no code, 1006
+  /// if the peer sent no Close frame (RFC 6455 §7.1.5). After a violation, the code that the peer was told (§7.1.7).
   public let code: CloseCode
 
-  /// The reason in that Close frame, often empty (RFC 6455 §7.1.6). Written by the peer, unless it broke the protocol: escape it
-  /// before showing it.
+  /// The reason in that Close frame, often empty (RFC 6455 §7.1.6). The peer wrote it, unless it broke the protocol, and it
+  /// may have any character in it. ``description`` escapes it.
   public let reason: String
 
-  /// Who began.
+  /// The side that began.
   public let initiator: Initiator
 
   /// What went wrong, or nil if both Close frames were exchanged ("cleanly", RFC 6455 §7.1.4).
@@ -42,18 +41,17 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
   /// Whether both Close frames were exchanged.
   public var wasClean: Bool { error == nil }
 
-  /// Whether the connection ended as ordinary use ends: cleanly, and either by our wish or with 1000, 1001 or no code.
+  /// Whether the connection ended normally: cleanly, and either by our wish or with 1000, 1001 or no code.
   public var isOrderly: Bool {
     guard wasClean else { return false }
     return initiator == .us || code == .normalClosure || code == .goingAway || code == .noStatusReceived
   }
 
-  /// One line: who, the code, the reason and what went wrong.
+  /// One line that is safe to show: who, the code, the reason and what went wrong.
   public var description: String {
-    // It says the code and the reason itself.
-    if case .protocolViolation? = error, let error { return error.description }
+    if let error, error.tellsCode { return error.description }
     let who = initiator == .us ? "closed by us" : "closed by the peer"
-    let why = reason.isEmpty ? "" : ", reason \(reason.debugDescription)"
+    let why = reason.isEmpty ? "" : ", reason \(reason.quotedForDisplay)"
     let how = error.map { ": \($0)" } ?? ""
     return "\(who) with \(code)\(why)\(how)"
   }

@@ -13,24 +13,24 @@ internal import SidecarProtocol
 public struct WebSocketConfiguration: Sendable {
   // MARK: The opening handshake
 
-  /// Header fields that are sent with the upgrade request, in this order. Default: none.
+  /// Header fields to send with the opening request, in this order. Default: none.
   ///
-  /// Names must be tokens, values must have no control character but the tab, and what belongs to the handshake itself can't be
-  /// given: `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Key`, `-Version`, `-Protocol`, `-Extensions` and `-Accept`, and
-  /// `Content-Length` and `Transfer-Encoding`, which would announce a body. Otherwise connecting throws
-  /// ``WebSocketError/invalidConfiguration(reason:)``.
+  /// Names must be tokens, and values must have no control character except the tab. The headers of the handshake cannot
+  /// be set: `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Key`, `-Version`, `-Protocol`, `-Extensions` and `-Accept`,
+  /// and `Content-Length` and `Transfer-Encoding`, which would announce a body. Otherwise connecting throws
+  /// ``WebSocketError/invalidConfiguration(reason:)``, which names the header and the position, and never shows a value.
   public var headers: [(name: String, value: String)] = []
 
   /// The subprotocols to offer, the preferred one first (RFC 6455 §1.9). Default: none.
   ///
-  /// The server chooses one or none; one that was not offered fails the handshake.
+  /// The server chooses one or none. If it chooses one that was not offered, the handshake fails.
   public var subprotocols: [String] = []
 
   /// Compression of messages by permessage-deflate (RFC 7692): what to offer, or nil for none. Default: nil.
   ///
-  /// Off unless asked for: it costs up to 300 KiB of memory a connection and most of the speed, does nothing for data that
-  /// is compressed already, and where secrets and what an attacker chooses share a connection, sizes tell about the
-  /// secrets. For large, repetitive text over a slow network it is well worth it.
+  /// Off by default: it costs up to 300 KiB of memory for each connection and most of the speed, and gains nothing for data
+  /// that is already compressed. Where secrets and an attacker's text share a connection, message sizes reveal the secrets.
+  /// For large, repetitive text over a slow network it is worth it.
   public var compression: WebSocketCompression?
 
   // MARK: Times
@@ -38,60 +38,60 @@ public struct WebSocketConfiguration: Sendable {
   /// How long resolving the host's name may take. Default: 10 s.
   public var resolutionTimeout: Duration = .seconds(10)
 
-  /// How long connecting may take, all addresses together. Default: 10 s.
+  /// How long connecting may take, for all addresses together. Default: 10 s.
   public var connectTimeout: Duration = .seconds(10)
 
-  /// How long the server may take to answer the upgrade request. Default: 10 s.
+  /// How long the server may take to answer the opening request, the body of a refusal included. Default: 10 s.
   public var handshakeTimeout: Duration = .seconds(10)
 
-  /// How long the closing handshake may take when the call that asks for it says nothing else
-  /// (``WebSocketSidecar/close(code:reason:timeout:)``). Default: 5 s. Past it, the connection is dropped.
+  /// How long the closing handshake may take, unless the call that begins it sets a time-out
+  /// (``WebSocketSidecar/close(code:reason:timeout:)``). Default: 5 s. The connection is then dropped.
   ///
-  /// When the last Close frame has been sent or received, also where the peer began or broke the protocol, the end of the
-  /// stream is waited for: this long, and 1 s at most.
+  /// After the last Close frame the sidecar waits this long for the end of the stream, but at most 1 s.
   public var closeTimeout: Duration = .seconds(5)
 
   // MARK: Limits (RFC 6455 §10.4)
 
   /// The largest message that is accepted, in bytes. Default: 16 MiB.
   ///
-  /// Counted after decompression. A larger one ends the connection with 1009 as soon as it shows. More than 4 GiB − 1 is
-  /// taken for that.
+  /// Counted after decompression. A larger message ends the connection with 1009 and
+  /// ``WebSocketError/limitExceeded(code:reason:)`` as soon as its size is known. Values above 4 GiB − 1 mean 4 GiB − 1.
   public var maximumMessageSize: Int = ProtocolLimits.defaultMaximumMessageSize
 
-  /// The largest frame that is accepted, in bytes of payload on the wire. Default: nil, as large as a message. A larger one
-  /// ends the connection with 1009.
+  /// The largest frame that is accepted, in bytes of payload on the wire. Default: nil, the same as
+  /// ``maximumMessageSize``. A larger one ends the connection with 1009.
   public var maximumFrameSize: Int?
 
-  /// The most fragments that a message may come in; empty ones count. Default: 16,384. More end the connection
-  /// with 1008.
+  /// The most fragments that a message may have, empty ones included. Default: 16,384. More end the connection with
+  /// 1008.
   public var maximumFragmentsPerMessage: Int = 16_384
 
   // MARK: Back-pressure
 
-  /// How many bytes of messages may wait to be received before the socket is no longer read. Default: 1 MiB.
+  /// How many bytes of received messages may be queued before the sidecar stops reading the socket. Default: 1 MiB.
   ///
-  /// Every message is charged 48 bytes beside its own. TCP then pushes back on the peer; nothing is dropped.
+  /// Each message counts 48 bytes more than its size. TCP then pushes back on the peer; nothing is dropped.
   ///
-  /// More than this may be held: it is looked at behind each turn of reading, which brings up to 768 KiB and one message; and what
-  /// a receiver has begun to take, as much again, is not counted any more.
+  /// A soft limit, checked after each read turn: a turn adds up to 768 KiB and one message. A batch that a receiver has
+  /// begun to take, at most as much again, is not counted.
   public var inboundCapacity: Int = 1 << 20
 
-  /// How many bytes of frames may wait to be written before senders have to. Default: 1 MiB.
+  /// How many bytes of frames may be queued before senders wait. Default: 1 MiB.
   ///
-  /// Senders go on when no more than half of this is left. A message is taken whole as long as the queue is below this mark.
+  /// Senders continue once the queue is down to half of this. Below the mark a message is queued whole, whatever its size.
   public var outboundCapacity: Int = 1 << 20
 
   // MARK: The rest
 
-  /// The name of the sidecar's own thread, of which the system shows 15 bytes. Default: `sidecar`. A shared thread has its own.
+  /// The name of the sidecar's own thread, of which the system shows 15 bytes. Default: `sidecar`. A shared thread keeps
+  /// its name.
   public var threadName: String = "sidecar"
 
-  /// Is told what happens to the sidecar. Default: nil.
+  /// A function that is called with each event in the sidecar's life. Default: nil.
   ///
-  /// Called on whatever thread the event happens, and by two at once if it takes its time: it must return soon, and must not
-  /// call the sidecar. The last event is told before `shutdown` returns, unless the log takes more than 20 ms for it, or a thread was
-  /// abandoned, which tells of its connection's end when it is free.
+  /// It is called on the thread where the event happens, perhaps on two threads at once. It must return soon and must not
+  /// call the sidecar. The last call returns before `shutdown` does, unless it takes more than 20 ms or a thread was
+  /// abandoned, which reports its connection's end once it is free.
   public var onLog: (@Sendable (LogEvent) -> Void)?
 
   /// Where to connect to, in place of the host and port of the URL. Default: nil.
@@ -100,7 +100,7 @@ public struct WebSocketConfiguration: Sendable {
   /// server on a Unix-domain socket for `/feed`.
   public var endpoint: WebSocketEndpoint?
 
-  /// Resolves host names; replaced by tests that need a slow or lying resolver.
+  /// Resolves host names. Tests replace it by a slow or lying one.
   package var resolver: Resolver = .system
 
   /// Makes a configuration with the defaults.
@@ -112,22 +112,29 @@ public struct WebSocketConfiguration: Sendable {
       maximumFragmentsPerMessage: maximumFragmentsPerMessage)
   }
 
-  /// The upgrade request to `url`; throws what can't be part of one.
-  func request(to url: WebSocketURL) throws(WebSocketError) -> OpeningRequest {
+  /// Makes the opening request to `url`.
+  ///
+  /// - Throws: ``WebSocketError/invalidConfiguration(reason:)`` if a header or a subprotocol cannot be sent,
+  ///   ``WebSocketError/systemResources(_:)`` if the system has no randomness for the key.
+  func request(to url: WebSocketURL, randomness: RandomSource = .kernel) throws(WebSocketError) -> OpeningRequest {
     do {
       return try OpeningRequest(
         host: url.host, port: Int(url.port), isSecure: false, target: url.resource,
         headers: HeaderFields(headers.map { HeaderFields.Field($0.name, $0.value) }), subprotocols: subprotocols,
-        deflate: compression?.offer)
+        deflate: compression?.offer, randomness: randomness)
     } catch {
       switch error {
-      case .host, .target: throw .invalidURL(url.text, reason: error.description)
-      default: throw .invalidConfiguration(reason: error.description)
+      case .host, .port, .target: throw .invalidURL(url.redacted, reason: error.description)
+      case .randomness(let error): throw WebSocketError(error)
+      case .headerName, .headerValue, .reservedHeader, .origin, .subprotocol, .repeatedSubprotocol:
+        throw .invalidConfiguration(reason: error.description)
       }
     }
   }
 
-  /// Throws what is out of range.
+  /// Checks that every value is in its range.
+  ///
+  /// - Throws: ``WebSocketError/invalidConfiguration(reason:)``, which names the first that is not.
   func validate() throws(WebSocketError) {
     if let compression { try compression.validate() }
     try check("maximumMessageSize", maximumMessageSize)
@@ -146,6 +153,6 @@ public struct WebSocketConfiguration: Sendable {
   }
 
   private func check(_ name: StaticString, _ time: Duration) throws(WebSocketError) {
-    if time <= .zero { throw .invalidConfiguration(reason: "\(name) is \(time), and must be more than nothing") }
+    if time <= .zero { throw .invalidConfiguration(reason: "\(name) is \(time), and must be positive") }
   }
 }

@@ -1,43 +1,77 @@
-internal import SidecarProtocol
+package import SidecarProtocol
 
 /// What to offer for the compression of messages (RFC 7692 §7.1), and what to compress.
 ///
-/// The server accepts, changes or declines the offer; without its agreement nothing is compressed. One that accepts it without
-/// saying that it keeps to what ``serverNoContextTakeover`` or ``serverMaxWindowBits`` ask of it fails the handshake (§7.1). Once agreed, each
-/// direction costs memory: with the largest window 262 KiB to compress and 39 KiB to decompress, from the first
-/// compressed message on.
+/// The server accepts, changes or declines the offer. Without its agreement nothing is compressed. What is asked of the
+/// server is a wish: many servers accept an offer without confirming its parameters, and the defaults of RFC 7692 hold
+/// then, a window of 32 KiB that is kept between messages. Set ``requiresParameters`` to fail the handshake instead.
+///
+/// Once agreed, each direction costs memory from the first compressed message on: with the largest window 262 KiB to
+/// compress and 39 KiB to decompress.
+///
+/// ```swift
+/// var configuration = WebSocketConfiguration()
+/// configuration.compression = WebSocketCompression()
+/// configuration.compression?.serverNoContextTakeover = true
+/// ```
 public struct WebSocketCompression: Hashable, Sendable {
-  /// Messages smaller than this many bytes are sent as they are. Default: 256. Below that, little is gained.
+  /// The size in bytes from which on messages are compressed. Default: 256. Smaller messages gain little.
   public var threshold: Int = 256
 
   /// How hard to compress, from 1 (fast) to 9 (small). Default: 6.
   public var level: Int = 6
 
-  /// Ask the server to begin each message with an empty window (`server_no_context_takeover`, §7.1.1.1). Default: false.
-  /// Saves memory on both sides between messages, and costs compression.
+  /// Whether to ask the server to begin each message with an empty window (`server_no_context_takeover`, §7.1.1.1).
+  /// Default: false. It saves memory on both sides between messages, and costs compression.
   public var serverNoContextTakeover: Bool = false
 
-  /// Begin each message with an empty window (`client_no_context_takeover`, §7.1.1.2). Default: false. The same for what
-  /// this side sends; the server may ask for it too.
+  /// Whether to begin each sent message with an empty window (`client_no_context_takeover`, §7.1.1.2). Default: false.
+  /// The server may ask for it too.
   public var clientNoContextTakeover: Bool = false
 
-  /// The largest window of the server, as a power of two from 8 to 15 (`server_max_window_bits`, §7.1.2.1). Default: nil,
-  /// which leaves it to the server.
+  /// The largest window to ask of the server, as a power of two from 8 to 15 (`server_max_window_bits`, §7.1.2.1).
+  /// Default: nil, which leaves it to the server.
   public var serverMaxWindowBits: Int?
 
   /// The largest window of this side, as a power of two from 8 to 15 (`client_max_window_bits`, §7.1.2.2). Default: 15.
   /// The server may ask for a smaller one.
   public var clientMaxWindowBits: Int = 15
 
+  /// Whether the handshake fails if the server does not confirm ``serverNoContextTakeover`` or ``serverMaxWindowBits``, or
+  /// confirms a larger window. Default: false, which accepts what the server does. A server that declines compression as a
+  /// whole is accepted in any case.
+  public var requiresParameters: Bool = false
+
   /// Makes an offer with the defaults.
   public init() {}
+
+  /// The parameters that hold for a connection after the server's response (RFC 7692 §7.1).
+  public struct Negotiated: Hashable, Sendable {
+    /// Whether the server begins each message with an empty window.
+    public let serverNoContextTakeover: Bool
+    /// Whether this side begins each message with an empty window.
+    public let clientNoContextTakeover: Bool
+    /// The server's largest window, as a power of two from 8 to 15.
+    public let serverMaxWindowBits: Int
+    /// This side's largest window, as a power of two from 8 to 15.
+    public let clientMaxWindowBits: Int
+
+    package init(_ agreement: PermessageDeflate.Agreement) {
+      serverNoContextTakeover = agreement.serverNoContextTakeover
+      clientNoContextTakeover = agreement.clientNoContextTakeover
+      serverMaxWindowBits = agreement.serverMaxWindowBits
+      clientMaxWindowBits = agreement.clientMaxWindowBits
+    }
+  }
 
   var offer: PermessageDeflate.Offer {
     PermessageDeflate.Offer(
       serverNoContextTakeover: serverNoContextTakeover, clientNoContextTakeover: clientNoContextTakeover,
-      serverMaxWindowBits: serverMaxWindowBits, clientMaxWindowBits: clientMaxWindowBits)
+      serverMaxWindowBits: serverMaxWindowBits, clientMaxWindowBits: clientMaxWindowBits,
+      requiresParameters: requiresParameters)
   }
 
+  /// Checks that every value is in its range.
   func validate() throws(WebSocketError) {
     let ranges = [
       ("threshold", threshold, 0...Int.max), ("level", level, 1...9),

@@ -5,64 +5,80 @@ public import SidecarProtocol
 
 /// Why something asked of a sidecar could not be done.
 ///
-/// Everything this library throws is one of these, except what a closure of yours throws itself (`run`,
-/// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that can't be made. When a connection breaks, every call that waits on it fails at once, and with the same error.
+/// Everything that this library throws is one of these, except what a closure of yours throws (`run`,
+/// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that cannot be made. When a connection breaks,
+/// every call that waits on it fails at once, with the same error.
+///
+/// Every ``description`` is one line that is safe to show: what a peer wrote is escaped, and no header value, user
+/// information or query that you passed is in it.
+///
+/// ```swift
+/// do {
+///   try await sidecar.send("hello")
+/// } catch .closed(let status) {
+///   print("closed:", status.map(String.init(describing:)) ?? "by us")
+/// }
+/// ```
 public indirect enum WebSocketError: Error, Hashable, Sendable {
-  // What is wrong with the question.
+  // The call is wrong.
 
-  /// The URL can't be connected to; `reason` says what is wrong with it.
+  /// The URL cannot be connected to, for the reason given. Holds the URL without user information and query.
   case invalidURL(String, reason: String)
-  /// A header, subprotocol, limit or time in the configuration can't be used; `reason` names it.
+  /// A header, subprotocol, limit or time in the configuration cannot be used. The reason names it, without its value if
+  /// that may be secret.
   case invalidConfiguration(reason: String)
-  /// Bytes that were to be sent as text are not UTF-8 at `offset` (RFC 6455 §8.1).
+  /// Bytes to be sent as text are not UTF-8 at `offset` (RFC 6455 §8.1).
   case invalidText(offset: Int)
   /// A Ping carries at most 125 bytes (RFC 6455 §5.5).
   case pingTooLong(byteCount: Int)
-  /// The code can't be sent (RFC 6455 §7.4), or the reason has more than 123 bytes of UTF-8 (§5.5.1).
+  /// The code cannot be sent (RFC 6455 §7.4), or the reason has more than 123 bytes of UTF-8 (§5.5.1).
   case invalidClose(reason: String)
   /// The shared thread that ran the sidecar has ended: see ``SidecarThread/shutdown(within:)``.
   case threadEnded
   /// A blocking call was made on a sidecar's own thread, which must never wait. Use the asynchronous API there.
   case blockedSidecarThread
 
-  // What went wrong on the way to an open connection.
+  // The connection could not be opened.
 
-  /// The process is out of threads or descriptors.
+  /// The system has no more threads, descriptors or random bytes.
   case systemResources(SystemError)
   /// The host's name could not be turned into an address.
   case resolutionFailed(ResolutionError)
-  /// No address of the host accepted a connection; holds each attempt with its reason.
+  /// No address of the host accepted a connection. Holds each attempt with its reason.
   case connectFailed(ConnectError)
   /// The server answered the opening handshake with something other than 101 (RFC 6455 §4.1).
   case handshakeRefused(HandshakeRefusal)
-  /// The server's answer to the opening handshake is not one that opens a connection; `reason` says why (RFC 6455 §4.1).
+  /// The server's response does not open a connection, is not HTTP, or was cut short (RFC 6455 §4.1).
   case handshakeFailed(reason: String)
 
-  // What went wrong with an open connection.
+  // An open connection broke.
 
   /// The stream was reset (with the system's error) or ended without a Close frame (nil). RFC 6455 §7.1.5 gives this
   /// the code 1006.
   case connectionLost(SystemError?)
-  /// The peer broke the protocol or a limit; it was told so with `code` (RFC 6455 §7.1.7).
+  /// The peer broke the protocol, and was told so with `code` (RFC 6455 §7.1.7).
   case protocolViolation(code: CloseCode, reason: String)
+  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows, and was told so with `code`
+  /// (RFC 6455 §10.4). The reason names the limit.
+  case limitExceeded(code: CloseCode, reason: String)
 
-  // Why a call ended although nothing is wrong with it.
+  // The call ended, and nothing is wrong with it.
 
   /// The sidecar is closing or closed. Holds how the connection ended, once it has.
   case closed(CloseStatus?)
-  /// The time for this step was over.
+  /// This phase took longer than its time-out.
   case timedOut(TimeoutPhase)
-  /// The task that was waiting was cancelled. The connection is as it was; but connecting is given up, and closing goes on.
+  /// The waiting task was cancelled. An open connection is unaffected, connecting is given up, and closing goes on.
   case cancelled
 
-  /// What a call was waiting for when its time was over.
+  /// What a call was waiting for when it timed out.
   public enum TimeoutPhase: String, Hashable, Sendable {
     /// The resolver's answer.
     case resolution = "the name to be resolved"
     /// A TCP connection.
     case connect = "a TCP connection"
-    /// The server's answer to the upgrade request.
-    case openingHandshake = "the server's answer to the opening handshake"
+    /// The server's response to the opening request.
+    case openingHandshake = "the server's response to the opening handshake"
     /// The connection to open, if it has not, and then room in the outbound queue.
     case send = "the connection to take a message"
     /// A message.
@@ -77,17 +93,19 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
 }
 
 extension WebSocketError: CustomStringConvertible {
-  /// One line that says what happened, and why if that is known.
-  public var description: String {
+  /// One line that says what happened, and why if that is known. It is safe to show.
+  public var description: String { text.escapedForDisplay }
+
+  private var text: String {
     switch self {
-    case .invalidURL(let url, let reason): "\(url.debugDescription) is not a WebSocket URL: \(reason)"
+    case .invalidURL(let url, let reason): "\"\(url)\" is not a WebSocket URL: \(reason)"
     case .invalidConfiguration(let reason): "invalid configuration: \(reason)"
     case .invalidText(let offset): "bytes to be sent as text are not UTF-8 at byte \(offset) (RFC 6455 §8.1)"
     case .pingTooLong(let count): "a Ping carries at most 125 bytes, not \(count) (RFC 6455 §5.5)"
     case .invalidClose(let reason): reason
     case .threadEnded: "the thread that ran the sidecar has ended"
     case .blockedSidecarThread: "a blocking call was made on a sidecar's own thread; use the asynchronous API there"
-    case .systemResources(let error): "cannot start a sidecar: \(error)"
+    case .systemResources(let error): "the system is out of resources: \(error)"
     case .resolutionFailed(let error): error.description
     case .connectFailed(let error): error.description
     case .handshakeRefused(let refusal): refusal.description
@@ -95,40 +113,24 @@ extension WebSocketError: CustomStringConvertible {
     case .connectionLost(let error?): "the connection was lost: \(error)"
     case .connectionLost(nil): "the connection was lost: the peer ended the stream without a Close frame"
     case .protocolViolation(let code, let reason): "the peer broke the protocol: \(reason) (closed with \(code))"
+    case .limitExceeded(let code, let reason): "\(reason) (the server was told \(code.rawValue))"
     case .closed(let status?): "the sidecar is closed: \(status)"
     case .closed(nil): "the sidecar is closing"
     case .timedOut(let phase): "timed out waiting for \(phase.rawValue)"
     case .cancelled: "the task was cancelled"
     }
   }
+
+  /// Whether the description has the code and the reason that the peer was told.
+  var tellsCode: Bool {
+    switch self {
+    case .protocolViolation, .limitExceeded: true
+    default: false
+    }
+  }
 }
 
 extension WebSocketError: LocalizedError {
-  /// The ``description``: what code prints that knows no more of an error than its `localizedDescription`.
+  /// The ``description``, for code that prints an error's `localizedDescription`.
   public var errorDescription: String? { description }
-}
-
-/// A server's answer that is not 101: what it said instead of opening a WebSocket connection.
-public struct HandshakeRefusal: Hashable, Sendable, CustomStringConvertible {
-  /// The HTTP status code, such as 401.
-  public let status: Int
-  /// The reason phrase behind it, often empty.
-  public let reason: String
-  /// The header fields, in the order in which they came.
-  public let headers: [HeaderField]
-  /// The beginning of the body: as much of it as came together with the head, at most 1 KiB.
-  public let body: [UInt8]
-
-  /// One header field.
-  public struct HeaderField: Hashable, Sendable {
-    /// The name as the server spelled it; compare it without regard to case.
-    public let name: String
-    /// The value without surrounding white space.
-    public let value: String
-  }
-
-  /// One line: the status and the reason phrase.
-  public var description: String {
-    "the server answered \(status)\(reason.isEmpty ? "" : " \(reason)") instead of 101 (RFC 6455 §4.1)"
-  }
 }

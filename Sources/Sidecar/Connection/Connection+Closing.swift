@@ -21,7 +21,7 @@ extension Connection {
 
   /// Carries out a step of the closing handshake.
   func carryOut(_ reply: WebSocketConnection.Reply) {
-    let settled = protocolState.settledEnd.map { CloseStatus($0, because: nil, inbox: shared.inbox) }
+    let settled = protocolState.settledEnd.map { closeStatus($0, because: nil) }
     // Published before anyone is told.
     if let settled { shared.status.complete(settled) }
     if let payload = reply.close {
@@ -56,30 +56,31 @@ extension Connection {
   func streamEnded(_ how: WebSocketConnection.StreamEnd, because failure: WebSocketError? = nil) {
     guard case .connected = phase else { return }
     let failure = failure ?? .connectionLost(streamError)
-    finish(CloseStatus(protocolState.streamEnded(how), because: failure, inbox: shared.inbox))
+    finish(closeStatus(protocolState.streamEnded(how), because: failure))
   }
 }
 
-extension CloseStatus {
-  /// Converts how the connection ended: the only place that makes a status.
+extension Connection {
+  /// Converts how the connection ended for the application: the only place that makes a status.
   ///
   /// - Parameters:
   ///   - end: What the protocol decided.
   ///   - failure: Why the stream ended early, if it did.
-  ///   - inbox: Knows how many messages were dropped while the connection was closing.
-  init(_ end: ConnectionEnd, because failure: WebSocketError?, inbox: Inbox? = nil) {
+  nonisolated func closeStatus(_ end: ConnectionEnd, because failure: WebSocketError?) -> CloseStatus {
     let error: WebSocketError? =
       switch end.cause {
       case .closingHandshake: nil
-      case .violation(let violation): WebSocketError(violation)
+      case .violation(let violation): WebSocketError(violation, configuration: configuration)
       case .handshake(let violation): WebSocketError(violation)
       case .streamEnd: failure ?? .connectionLost(nil)
       }
-    self.init(
+    return CloseStatus(
       code: end.code, reason: end.reason, initiator: end.initiator == .us ? .us : .peer, error: error,
-      droppedMessageCount: inbox?.overflowCount ?? 0)
+      droppedMessageCount: shared.inbox.overflowCount)
   }
+}
 
+extension CloseStatus {
   /// What work fails with after this end.
   var refusal: WebSocketError { error ?? .closed(self) }
 }

@@ -8,14 +8,21 @@ extension Connection {
   private static let writtenPerTurn = 1 << 20
 
   func sendPing(_ payload: WebSocketPayload) {
-    shared.sendQueue.sendControl(.ping, payload)
+    sendControl(.ping, payload)
     flush()
+  }
+
+  private func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
+    // Without keys, nothing can be sent any more: the connection is of no use.
+    if let error = shared.sendQueue.sendControl(opcode, payload) {
+      streamEnded(.byUs, because: WebSocketError(error))
+    }
   }
 
   /// Answers a Ping (RFC 6455 §5.5.2, §5.5.3). The Pong is written at the end of the turn.
   func sendPong(_ payload: WebSocketPayload) {
     if unsent.isEmpty {
-      shared.sendQueue.sendControl(.pong, payload)
+      sendControl(.pong, payload)
       turnMustFlush = true
     } else {
       shared.sendQueue.deferPong(payload)

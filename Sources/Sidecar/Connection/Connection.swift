@@ -127,7 +127,7 @@ actor Connection {
 
   /// Ends a connection that has no stream yet.
   func failConnecting(_ error: WebSocketError) {
-    finish(CloseStatus(.abandoned, because: error))
+    finish(closeStatus(.abandoned, because: error))
   }
 
   /// Drops the connection without waiting for the peer, because of `reason`.

@@ -23,6 +23,12 @@ final class MessageCompressor: Sendable {
     threshold.store(options.threshold, ordering: .releasing)
   }
 
+  /// Compresses no more, because a compressed message was lost: the peer's window would differ. Uncompressed messages may
+  /// be sent at any time (RFC 7692 §6).
+  func stop() {
+    threshold.store(.max, ordering: .releasing)
+  }
+
   /// True if a message of `byteCount` bytes is to be compressed.
   func compresses(_ byteCount: Int) -> Bool { byteCount >= threshold.load(ordering: .acquiring) }
 

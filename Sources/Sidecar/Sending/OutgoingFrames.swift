@@ -19,10 +19,18 @@ struct OutgoingFrames: ~Copyable {
 
   var isEmpty: Bool { queue.isEmpty && partialWrite.isEmpty && deferredPong == nil }
 
-  mutating func append(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, rsv1: Bool = false) {
+  /// - Throws: ``RandomnessError`` if there is no key to mask the frame with. Nothing is queued then.
+  mutating func append(
+    _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, rsv1: Bool = false
+  ) throws(RandomnessError) {
+    let key = try maskKeys.nextKey()
     let before = queue.count
-    FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: maskKeys.nextKey(), to: &queue)
+    FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: key, to: &queue)
     unwrittenCount += queue.count - before
+  }
+
+  mutating func append(_ opcode: Opcode, _ payload: WebSocketPayload) throws(RandomnessError) {
+    try payload.withUnsafeBytes { bytes throws(RandomnessError) in try append(opcode, bytes) }
   }
 
   /// Appends bytes that are not a frame: the opening request, which precedes all frames.
@@ -37,10 +45,10 @@ struct OutgoingFrames: ~Copyable {
   }
 
   /// Frames the Pong that was deferred, if there is one.
-  mutating func flushDeferredPong() {
+  mutating func flushDeferredPong() throws(RandomnessError) {
     guard let pong = deferredPong else { return }
     deferredPong = nil
-    pong.withUnsafeBytes { append(.pong, $0) }
+    try append(.pong, pong)
   }
 
   /// Swaps the queue into the empty `buffer`; for a sender, which wrote nothing before.
@@ -56,7 +64,8 @@ struct OutgoingFrames: ~Copyable {
       swap(&buffer, &partialWrite)
       return true
     }
-    flushDeferredPong()
+    // A Pong that cannot be masked is not sent; the next frame fails in the same way, and is reported.
+    try? flushDeferredPong()
     guard !queue.isEmpty else { return false }
     swap(&buffer, &queue)
     return true

@@ -121,7 +121,12 @@ final class SendQueue: Sendable {
         // A compressed message was accepted before, and the window has changed.
         guard isCompressed, case .full = refused else { return refused }
       }
-      state.frames.append(Opcode(kind), payload, rsv1: isCompressed)
+      do throws(RandomnessError) {
+        try state.frames.append(Opcode(kind), payload, rsv1: isCompressed)
+      } catch {
+        if isCompressed { compressor.stop() }
+        return .failed(WebSocketError(error))
+      }
       if state.frames.unwrittenCount >= highWatermark { congested.set(true) }
       guard case .nobody = state.owner else { return .queued }
       if !onSidecarThread, let stream = state.stream, stream.mayWriteInline,
@@ -240,11 +245,18 @@ final class SendQueue: Sendable {
   func setHandlerRuns(_ value: Bool) { handlerRuns.set(value) }
 
   /// Queues a Ping or Pong, whatever the watermark says; the caller flushes.
-  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
+  ///
+  /// - Returns: Why the frame cannot be masked, if so.
+  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) -> RandomnessError? {
     state.withLock { state in
-      guard mayQueueControl(state) else { return }
-      state.frames.flushDeferredPong()
-      payload.withUnsafeBytes { state.frames.append(opcode, $0) }
+      guard mayQueueControl(state) else { return nil }
+      do throws(RandomnessError) {
+        try state.frames.flushDeferredPong()
+        try state.frames.append(opcode, payload)
+        return nil
+      } catch {
+        return error
+      }
     }
   }
 
@@ -266,9 +278,12 @@ final class SendQueue: Sendable {
     refuse(error)
     state.withLock { state in
       guard case .refusing(let error) = state.phase else { return }
-      state.frames.flushDeferredPong()
-      payload.withUnsafeBytes { state.frames.append(.connectionClose, $0) }
       state.phase = .closeQueued(error)
+      // Without a key the peer gets no Close frame, and sees the end of the stream.
+      try? state.frames.flushDeferredPong()
+      try? payload.withUnsafeBytes { bytes throws(RandomnessError) in
+        try state.frames.append(.connectionClose, bytes)
+      }
     }
   }
 

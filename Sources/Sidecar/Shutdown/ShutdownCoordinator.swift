@@ -160,7 +160,8 @@ final class ShutdownCoordinator: Sendable {
     // What the thread cannot do in time: end every call that waits on the connection, and let the peer see the end of the
     // stream. The descriptor stays with the thread.
     connection.shared.sendQueue.abortStream()
-    let status = connection.shared.release(CloseStatus(.abandoned, because: .timedOut(.closingHandshake)))
+    let status = connection.shared.release(
+      connection.closeStatus(.abandoned, because: .timedOut(.closingHandshake)))
     connection.shared.ended.complete(status)
   }
 

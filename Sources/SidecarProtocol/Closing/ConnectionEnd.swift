@@ -48,7 +48,8 @@ package struct ConnectionEnd: Hashable, Sendable {
   /// Makes the end of a connection after a violation (§7.1.7).
   init(_ violation: ProtocolViolation) {
     self.init(
-      code: violation.closeCode, reason: violation.summary, initiator: .peer, cause: .violation(violation))
+      code: violation.closeCode, reason: violation.summary, initiator: violation.isOwnLimit ? .us : .peer,
+      cause: .violation(violation))
   }
 
   /// Makes the end of a connection whose stream ended without the peer's Close frame (§7.1.5).

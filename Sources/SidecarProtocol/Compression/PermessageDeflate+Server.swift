@@ -16,7 +16,7 @@ extension PermessageDeflate {
   ) -> Answer? {
     for offer in offers where offer.name == name {
       // §7.1: an offer that is not valid is declined; the next one may be.
-      if let parameters = try? Parameters(offer, isAnswer: false) { return answer(to: parameters, preference) }
+      if let parameters = try? Parameters(offer, isResponse: false) { return answer(to: parameters, preference) }
     }
     return nil
   }

@@ -12,7 +12,7 @@ package enum PermessageDeflate {
     static let clientMaxWindowBits = "client_max_window_bits"
   }
 
-  /// What both endpoints do from now on.
+  /// The parameters that hold for a connection.
   package struct Agreement: Hashable, Sendable {
     /// Whether the server begins each message with an empty window (§7.1.1.1). It saves the server's memory between
     /// messages, and the client's, and costs compression.
@@ -62,9 +62,13 @@ package enum PermessageDeflate {
     /// The window of the client, 2 to this power bytes, from 8 to 15. By default 15, or what the server asks for.
     package var clientMaxWindowBits: Int
 
+    /// Whether a response fails that does not keep what was asked of the server. Off by default: most servers accept an
+    /// offer without confirming its parameters.
+    package var requiresParameters: Bool
+
     package init(
       serverNoContextTakeover: Bool = false, clientNoContextTakeover: Bool = false, serverMaxWindowBits: Int? = nil,
-      clientMaxWindowBits: Int = 15
+      clientMaxWindowBits: Int = 15, requiresParameters: Bool = false
     ) {
       let range = PermessageDeflate.windowBits
       precondition(
@@ -74,9 +78,10 @@ package enum PermessageDeflate {
       self.clientNoContextTakeover = clientNoContextTakeover
       self.serverMaxWindowBits = serverMaxWindowBits
       self.clientMaxWindowBits = clientMaxWindowBits
+      self.requiresParameters = requiresParameters
     }
 
-    /// The offer as it stands in `Sec-WebSocket-Extensions`.
+    /// The offer as it is written in `Sec-WebSocket-Extensions`.
     package var element: ExtensionElement {
       var parameters: [ExtensionElement.Parameter] = []
       if serverNoContextTakeover { parameters.append(.init(ParameterName.serverNoContextTakeover)) }
@@ -90,42 +95,52 @@ package enum PermessageDeflate {
       return ExtensionElement(PermessageDeflate.name, parameters)
     }
 
-    /// What the server's answer to this offer comes to; throws what is wrong with the answer (§7.1).
-    package func agreement(_ answer: ExtensionElement) throws(ExtensionViolation) -> Agreement {
-      let parameters = try Parameters(answer, isAnswer: true)
-      // §7.1.1.1, §7.1.2.1: a server accepts an offer with these parameters by repeating them.
-      if serverNoContextTakeover, !parameters.serverNoContextTakeover {
-        throw .unconfirmedParameter(ParameterName.serverNoContextTakeover)
-      }
-      if let offered = serverMaxWindowBits {
-        guard let answered = parameters.serverMaxWindowBits else {
-          throw .unconfirmedParameter(ParameterName.serverMaxWindowBits)
-        }
-        // §7.1.2.1: by the same value or a smaller one.
-        guard answered <= offered else {
-          throw .invalidValue(parameter: ParameterName.serverMaxWindowBits, value: "\(answered)")
-        }
-      }
-      // §7.1.1.1, §7.1.1.2, §7.1.2.1: the others may come unasked. This endpoint always offers client_max_window_bits,
-      // so §7.1.2.2 lets the answer have it too.
+    /// Returns what holds after the server's response to this offer (§7.1).
+    ///
+    /// What was asked of the server is a wish unless ``requiresParameters`` is set: where the response says nothing, the
+    /// defaults hold, and a larger window than the one asked for is accepted.
+    ///
+    /// - Throws: What is wrong with the response.
+    package func agreement(_ response: ExtensionElement) throws(ExtensionViolation) -> Agreement {
+      let parameters = try Parameters(response, isResponse: true)
+      if requiresParameters { try checkConfirmation(parameters) }
+      // §7.1.1, §7.1.2.1: a server may answer with parameters that were not offered. This endpoint always offers
+      // client_max_window_bits, so the response may have it too (§7.1.2.2).
       return Agreement(
         serverNoContextTakeover: parameters.serverNoContextTakeover,
         clientNoContextTakeover: clientNoContextTakeover || parameters.clientNoContextTakeover,
         serverMaxWindowBits: parameters.serverMaxWindowBits ?? 15,
         clientMaxWindowBits: min(clientMaxWindowBits, parameters.clientMaxWindowBits.flatMap { $0 } ?? 15))
     }
+
+    private func checkConfirmation(_ parameters: Parameters) throws(ExtensionViolation) {
+      // §7.1.1.1: a server accepts an offer with this parameter by repeating it.
+      if serverNoContextTakeover, !parameters.serverNoContextTakeover {
+        throw .unconfirmedParameter(ParameterName.serverNoContextTakeover)
+      }
+      // §7.1.2.1: by the same value or a smaller one. Without the parameter, any window up to the largest is used.
+      guard let offered = serverMaxWindowBits, offered < 15 else { return }
+      guard let value = parameters.serverMaxWindowBits else {
+        throw .unconfirmedParameter(ParameterName.serverMaxWindowBits)
+      }
+      if value > offered {
+        throw .largerThanOffered(parameter: ParameterName.serverMaxWindowBits, offered: offered, value: value)
+      }
+    }
   }
 
-  /// The parameters of an offer or an answer, checked one by one (§7.1).
+  /// The parameters of an offer or a response, checked one by one (§7.1).
+  ///
+  /// Names and values are tokens, hence ASCII, so comparing them as strings compares their bytes.
   struct Parameters {
     var serverNoContextTakeover = false
     var clientNoContextTakeover = false
     var serverMaxWindowBits: Int?
 
-    /// The inner optional is a parameter without a value, which only an offer may have.
+    /// The inner nil is a parameter without a value, which only an offer may have.
     var clientMaxWindowBits: Int??
 
-    init(_ element: ExtensionElement, isAnswer: Bool) throws(ExtensionViolation) {
+    init(_ element: ExtensionElement, isResponse: Bool) throws(ExtensionViolation) {
       var seen: Set<String> = []
       for parameter in element.parameters {
         // §7.1: an element with an unknown parameter, an invalid value, or the same parameter twice is declined.
@@ -140,8 +155,8 @@ package enum PermessageDeflate {
         case ParameterName.serverMaxWindowBits:
           serverMaxWindowBits = try Self.windowBits(parameter)
         case ParameterName.clientMaxWindowBits:
-          // `.some(nil)`, and not `nil`, which would say that the parameter is not there.
-          clientMaxWindowBits = parameter.value == nil && !isAnswer ? .some(nil) : try Self.windowBits(parameter)
+          // `.some(nil)`: nil would mean that the parameter is not there.
+          clientMaxWindowBits = parameter.value == nil && !isResponse ? .some(nil) : try Self.windowBits(parameter)
         default:
           throw .unknownParameter(parameter.name)
         }

@@ -1,24 +1,25 @@
 internal import CSidecarOpenSSL
-internal import Glibc
 
-/// Draws masking keys that a peer, or a script that chooses the payload, cannot predict (RFC 6455 §5.3 and §10.3).
+/// Draws masking keys that a peer, or a script that chooses the payload, cannot predict (RFC 6455 §5.3, §10.3).
 ///
-/// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn by the
-/// block: 8 at first, which is all that many a connection ever needs, and from then on 64 of them, the 256 bytes that the
-/// kernel hands out in one call that cannot be interrupted. A key is wiped when it is handed out and none is handed out
-/// twice. A source that is never asked has no block.
+/// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn in blocks:
+/// 8 keys first, which is all that many connections ever need, then 64 at a time, the 256 bytes that the kernel returns
+/// from one call that cannot be interrupted. A key is wiped when it is handed out, and none is handed out twice.
 ///
-/// Not thread-safe: it belongs to whoever owns the outgoing bytes.
+/// Not thread-safe.
 package struct MaskKeySource: ~Copyable {
   static let keysPerBlock = 64
   static let keysInFirstBlock = 8
 
+  private let randomness: RandomSource
   private var block: UnsafeMutablePointer<UInt32>?
   private var capacity = 0
   private var next = 0
 
-  /// Makes a source that has drawn nothing yet: the kernel is first asked with the first key.
-  package init() {}
+  /// Makes a source that has drawn nothing yet.
+  package init(randomness: RandomSource = .kernel) {
+    self.randomness = randomness
+  }
 
   deinit {
     guard let block else { return }
@@ -27,25 +28,37 @@ package struct MaskKeySource: ~Copyable {
     block.deallocate()
   }
 
-  /// Returns a key that has never been returned before.
-  package mutating func nextKey() -> UInt32 {
-    if let block, next < capacity {
-      let key = block[next]
-      block[next] = 0
-      next &+= 1
-      return key
-    }
-    return firstKeyOfNewBlock()
+  /// Draws the first block, so that a connection that cannot have keys fails while it opens.
+  ///
+  /// - Throws: ``RandomnessError`` if the system has no randomness to give.
+  package mutating func prepare() throws(RandomnessError) {
+    if block == nil { try drawBlock() }
   }
 
-  private mutating func firstKeyOfNewBlock() -> UInt32 {
-    let block = roomForNewBlock()
-    fillWithKernelRandomness(
-      UnsafeMutableRawBufferPointer(start: block, count: capacity * MemoryLayout<UInt32>.size))
-    let key = block[0]
-    block[0] = 0
-    next = 1
+  /// Returns a key that has never been returned before.
+  ///
+  /// - Throws: ``RandomnessError`` if a new block is needed and the system has no randomness to give. A later call tries
+  ///   again.
+  package mutating func nextKey() throws(RandomnessError) -> UInt32 {
+    if let block, next < capacity { return take(from: block) }
+    return take(from: try drawBlock())
+  }
+
+  private mutating func take(from block: UnsafeMutablePointer<UInt32>) -> UInt32 {
+    let key = block[next]
+    block[next] = 0
+    next &+= 1
     return key
+  }
+
+  @discardableResult
+  private mutating func drawBlock() throws(RandomnessError) -> UnsafeMutablePointer<UInt32> {
+    let block = roomForNewBlock()
+    // Until the new keys are there, none is left to hand out.
+    next = capacity
+    try randomness.fill(UnsafeMutableRawBufferPointer(start: block, count: capacity * MemoryLayout<UInt32>.size))
+    next = 0
+    return block
   }
 
   private mutating func roomForNewBlock() -> UnsafeMutablePointer<UInt32> {
@@ -61,13 +74,3 @@ package struct MaskKeySource: ~Copyable {
 
 // The block of keys has one owner, this value, which cannot be copied; nothing else points to it.
 extension MaskKeySource: @unchecked Sendable {}
-
-/// Fills up to 256 bytes from `getrandom(2)`, through the wrapper that returns all of them or none.
-///
-/// It fails only where there is no such system call; that would leave the process without unpredictable keys, and ends
-/// it.
-func fillWithKernelRandomness(_ bytes: UnsafeMutableRawBufferPointer) {
-  guard let start = bytes.baseAddress else { return }
-  let result = getentropy(start, bytes.count)
-  precondition(result == 0, "getentropy(3) failed with errno \(errno): there are no unpredictable keys without it.")
-}

@@ -18,7 +18,7 @@ package struct ExtensionElement: Hashable, Sendable {
     self.parameters = parameters
   }
 
-  /// Reads an element; `nil` if it is not formed as §9.1 says.
+  /// Reads an element; nil if it is not as §9.1 says. All its names and values are tokens, so they are ASCII.
   package init?(parsing text: String) {
     var parts: [String] = []
     text.forEachPart(separatedBy: UInt8(ascii: ";")) { parts.append(String(decoding: $0, as: UTF8.self)) }
@@ -32,19 +32,25 @@ package struct ExtensionElement: Hashable, Sendable {
   }
 
   private static func parameter(parsing text: String) -> Parameter? {
-    guard let equals = text.firstIndex(of: "=") else { return text.isHTTPToken ? Parameter(text) : nil }
-    let name = String(text[..<equals]).trimmingHTTPWhitespace
-    var value = String(text[text.index(after: equals)...]).trimmingHTTPWhitespace
-    if value.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") {
-      // §9.1: a value may be quoted, and is a token without its quotes; so there is nothing to unescape in a valid one.
-      value = String(value.dropFirst().dropLast())
+    text.withUTF8Bytes { bytes in
+      guard let (before, after) = bytes.cut(at: UInt8(ascii: "=")) else {
+        return bytes.isHTTPToken ? Parameter(text) : nil
+      }
+      let name = before.trimmingHTTPWhitespace
+      var value = after.trimmingHTTPWhitespace
+      let quote = UInt8(ascii: "\"")
+      if value.count >= 2, value.first == quote, value.last == quote {
+        // §9.1: a value may be quoted, and must be a token without its quotes, so there is nothing to unescape.
+        value = UnsafeRawBufferPointer(rebasing: value.dropFirst().dropLast())
+      }
+      guard name.isHTTPToken, value.isHTTPToken else { return nil }
+      return Parameter(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
     }
-    return name.isHTTPToken && value.isHTTPToken ? Parameter(name, value) : nil
   }
 }
 
 extension ExtensionElement: CustomStringConvertible {
-  /// The element as it stands in the header.
+  /// The element as it is written in the header.
   package var description: String {
     parameters.reduce(name) { text, parameter in
       "\(text); \(parameter.name)" + (parameter.value.map { "=\($0)" } ?? "")
@@ -58,18 +64,27 @@ package enum ExtensionViolation: Error, Hashable, Sendable {
   case unknownParameter(String)
   case repeatedParameter(String)
   case invalidValue(parameter: String, value: String?)
+  /// The client requires the parameter, and the response does not have it.
   case unconfirmedParameter(String)
+  /// The client requires at most `offered`.
+  case largerThanOffered(parameter: String, offered: Int, value: Int)
 }
 
 extension ExtensionViolation: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .malformed(let text): "an extension is malformed: \"\(text)\" (RFC 6455 §9.1)"
-    case .unknownParameter(let name): "permessage-deflate has no parameter \"\(name)\" (RFC 7692 §7.1)"
-    case .repeatedParameter(let name): "the parameter \(name) appears more than once (RFC 7692 §7.1)"
-    case .invalidValue(let name, let value?): "the parameter \(name) has the invalid value \"\(value)\" (RFC 7692 §7.1)"
-    case .invalidValue(let name, nil): "the parameter \(name) has no value (RFC 7692 §7.1)"
-    case .unconfirmedParameter(let name): "the answer does not confirm the parameter \(name) (RFC 7692 §7.1)"
+    case .malformed(let text): "an extension is malformed: \(text.quotedForDisplay) (RFC 6455 §9.1)"
+    case .unknownParameter(let name): "permessage-deflate has no parameter \(name.quotedForDisplay) (RFC 7692 §7.1)"
+    case .repeatedParameter(let name):
+      "the parameter \(name.escapedForDisplay) appears more than once (RFC 7692 §7.1)"
+    case .invalidValue(let name, let value?):
+      "the parameter \(name.escapedForDisplay) has the invalid value \(value.quotedForDisplay) (RFC 7692 §7.1)"
+    case .invalidValue(let name, nil): "the parameter \(name.escapedForDisplay) has no value (RFC 7692 §7.1)"
+    case .unconfirmedParameter(let name):
+      "the response does not confirm the parameter \(name.escapedForDisplay), which is required (RFC 7692 §7.1)"
+    case .largerThanOffered(let name, let offered, let value):
+      "the parameter \(name.escapedForDisplay) is \(value), larger than the \(offered) offered, which is required "
+        + "(RFC 7692 §7.1.2.1)"
     }
   }
 }

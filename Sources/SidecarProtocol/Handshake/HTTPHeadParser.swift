@@ -1,6 +1,6 @@
-/// What a head has at most. Real ones stay far below.
+/// How large a head may be. Real ones stay far below.
 struct HTTPHeadLimits: Sendable, Hashable {
-  /// The longest line in bytes: 8 KiB, which is what common servers take.
+  /// The longest line in bytes: 8 KiB, which is what common servers accept.
   var line = 8 * 1024
 
   /// The most header lines.
@@ -12,26 +12,36 @@ struct HTTPHeadLimits: Sendable, Hashable {
 
 /// The first line of a message: of a request or of a response.
 protocol HTTPStartLine: Sendable {
-  /// What is done with a line that continues the one before it: a user agent replaces the fold by spaces, a server rejects
-  /// the message (RFC 9112 §5.2).
+  /// Whether a line may continue the one before it: a user agent replaces the fold by a space, a server rejects the
+  /// message (RFC 9112 §5.2).
   static var allowsFolding: Bool { get }
+
+  /// What every such line begins with. The first other byte ends the parsing: the peer speaks another protocol, and may
+  /// never send a line.
+  static var prefix: StaticString { get }
 
   init(_ line: UnsafeRawBufferPointer) throws(HandshakeViolation)
 }
 
 /// Reads the first line and the header fields of an HTTP/1.1 message, however the bytes are cut (RFC 9112 §2).
 ///
-/// Each byte is looked at once, so that the cost is linear however a peer dribbles. Lines end with CR LF: a bare LF, which
-/// a recipient may accept, is refused, as are a stray CR and NUL (§2.2), for what one party reads differently from
-/// another is what attacks are made of.
+/// Each byte is examined once, so the cost is linear however a peer dribbles. Lines end with CR LF. A bare LF, which a
+/// recipient may accept, is refused, and so are a stray CR and NUL (§2.2): what two parties read differently makes attacks
+/// possible.
 struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   struct Head {
     let startLine: StartLine
     let headers: HeaderFields
   }
 
+  /// How much of a head has been received, for an error that says so.
+  var progress: HeadProgress {
+    if startLine != nil { return .header(lineCount: headerLines) }
+    return line.isEmpty ? .nothing : .firstLine(ForeignResponse(line))
+  }
+
   private let limits: HTTPHeadLimits
-  /// The beginning of a line that was cut. A line that comes at once is read where it is.
+  /// The beginning of a line that was cut. A line that arrives whole is parsed in place.
   private var line: [UInt8] = []
   private var total = 0
   private var headerLines = 0
@@ -42,19 +52,19 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     self.limits = limits
   }
 
-  /// Takes bytes up to the blank line that ends the head, and not beyond. Returns the head once it is complete, and is
-  /// ready for another one then.
+  /// Takes bytes up to the blank line that ends the head, and not beyond. After a complete head it is ready for the next.
   mutating func receive(
     _ bytes: UnsafeRawBufferPointer
   ) throws(HandshakeViolation) -> (consumed: Int, head: Head?) {
     var start = 0
     while start < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+      if startLine == nil { try checkPrefix(rest) }
       let end = rest.firstOffset(of: UInt8(ascii: "\n"))
       let piece = UnsafeRawBufferPointer(rebasing: rest[..<(end ?? rest.count)])
       let count = piece.count + (end == nil ? 0 : 1)
       start += count
-      // Whichever limit comes first is named, so that the verdict does not depend on how the bytes are cut.
+      // The limit that is reached first is named, so that the error does not depend on how the bytes are cut.
       let roomInLine = limits.line - line.count
       let roomInHead = limits.total - total
       if count > roomInHead, roomInHead <= roomInLine { throw .headTooLarge(limit: limits.total) }
@@ -69,7 +79,17 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     return (start, nil)
   }
 
-  /// Takes what comes of a line before its LF: all of it, unless the line was cut.
+  /// Fails at the first byte that the first line cannot have.
+  private func checkPrefix(_ bytes: UnsafeRawBufferPointer) throws(HandshakeViolation) {
+    let known = line.count
+    let isRight = StartLine.prefix.withUTF8Buffer { prefix in
+      // What was received of the line before has been checked.
+      known >= prefix.count || zip(prefix[known...], bytes).allSatisfy { $0 == $1 }
+    }
+    if !isRight { throw .notHTTP(ForeignResponse(line + bytes.prefix(ForeignResponse.capacity))) }
+  }
+
+  /// Takes the end of a line, without its LF: the whole line, unless it was cut.
   private mutating func takeEnd(_ piece: UnsafeRawBufferPointer) throws(HandshakeViolation) -> Head? {
     if line.isEmpty { return try takeLine(piece) }
     let whole = line + piece
@@ -85,12 +105,12 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     let line = UnsafeRawBufferPointer(rebasing: terminated[..<(terminated.count - 1)])
     if line.firstOffset(of: UInt8(ascii: "\r")) != nil { throw .strayCarriageReturn }
     if startLine == nil {
-      // Judged at once: a peer that speaks another protocol may never send a second line.
+      // At once: a peer that speaks another protocol may never send a second line.
       startLine = try StartLine(line)
       return nil
     }
     guard let first = line.first else { return takeHead() }
-    // Folded lines count: each one copies the value it continues.
+    // Folded lines count too: each one copies the value that it continues.
     if headerLines == limits.headers { throw .tooManyHeaders(limit: limits.headers) }
     headerLines += 1
     if first == UInt8(ascii: " ") || first == UInt8(ascii: "\t") {
@@ -131,4 +151,11 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     let rest = String(decoding: line.trimmingHTTPWhitespace, as: UTF8.self)
     fields.append(HeaderFields.Field(last.name, "\(last.value) \(rest)".trimmingHTTPWhitespace))
   }
+}
+
+/// How much of a head had arrived when the stream ended.
+package enum HeadProgress: Hashable, Sendable {
+  case nothing
+  case firstLine(ForeignResponse)
+  case header(lineCount: Int)
 }

@@ -1,14 +1,14 @@
 internal import Glibc
 
-/// The bytes of a head as they arrived: nothing is copied, and no string is made, before it is known what to keep.
+/// Reads the bytes of a head in place: nothing is copied, and no string is made, until it is known what to keep.
 extension UnsafeRawBufferPointer {
-  /// Where the byte stands first.
+  /// The offset of the first such byte.
   func firstOffset(of byte: UInt8) -> Int? {
     guard let baseAddress, let found = memchr(baseAddress, Int32(byte), count) else { return nil }
     return UnsafeRawPointer(found) - baseAddress
   }
 
-  /// What stands before the first such byte, and what stands behind it.
+  /// The bytes before and after the first such byte.
   func cut(at byte: UInt8) -> (before: UnsafeRawBufferPointer, after: UnsafeRawBufferPointer)? {
     guard let offset = firstOffset(of: byte) else { return nil }
     return (UnsafeRawBufferPointer(rebasing: self[..<offset]), UnsafeRawBufferPointer(rebasing: self[(offset + 1)...]))
@@ -26,9 +26,9 @@ extension UnsafeRawBufferPointer {
     return memcmp(baseAddress, start, count) == 0
   }
 
-  /// Whether the ASCII letters are the same but for their case, as HTTP compares names (RFC 9110 §5.1).
+  /// Compares without regard to the case of ASCII letters, as HTTP compares names (RFC 9110 §5.1).
   func equalsIgnoringCase(_ other: UnsafeRawBufferPointer) -> Bool {
-    // Nearly all write the names as the RFCs do.
+    // Nearly all peers spell the names as the RFCs do.
     hasSameBytes(as: other)
       || count == other.count && elementsEqual(other) { $0.asciiLowercased == $1.asciiLowercased }
   }
@@ -50,7 +50,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension String {
-  /// Calls `body` with the string in UTF-8, where it is: to go through it costs far less than through `utf8`.
+  /// Calls `body` with the string's UTF-8 in place, which is far faster to read than `utf8`.
   func withUTF8Bytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     var text = self
     return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
@@ -61,11 +61,8 @@ extension String {
     withUTF8Bytes { String(decoding: $0.trimmingHTTPWhitespace, as: UTF8.self) }
   }
 
-  /// Whether the string is a token (RFC 9110 §5.6.2), as the names of fields, subprotocols and extensions are.
+  /// Whether the string is a token, as the names of fields, subprotocols and extensions are (RFC 9110 §5.6.2).
   var isHTTPToken: Bool { withUTF8Bytes(\.isHTTPToken) }
-
-  /// Whether the string can be a field's value (RFC 9110 §5.5).
-  var isHTTPFieldValue: Bool { withUTF8Bytes(\.isHTTPFieldValue) }
 }
 
 extension [UInt8] {
@@ -100,7 +97,6 @@ extension UInt8 {
     }
   }
 
-  /// RFC 9110 §5.5: visible characters, obs-text, space and tab. CR, LF and NUL among the others are dangerous, and
-  /// nobody has a use for the rest.
+  /// RFC 9110 §5.5: visible characters, obs-text, space and tab. CR, LF and NUL are dangerous, and nobody needs the rest.
   var isHTTPFieldValueByte: Bool { self >= 0x20 && self != 0x7F || self == 0x09 }
 }

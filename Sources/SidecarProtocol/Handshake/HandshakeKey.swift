@@ -1,7 +1,7 @@
 internal import CSidecarOpenSSL
 
-/// The nonce of an opening handshake, and the answer that proves that the server understood it (RFC 6455 §1.3).
-package struct HandshakeKey: Sendable, Hashable {
+/// The nonce of an opening handshake, and the value that proves that the server understood it (RFC 6455 §1.3).
+package struct HandshakeKey: Sendable {
   /// The value of `Sec-WebSocket-Key`.
   package let value: String
 
@@ -11,14 +11,16 @@ package struct HandshakeKey: Sendable, Hashable {
   }
 
   /// Makes a fresh key: 16 random bytes in base64 (RFC 6455 §4.1, item 7).
-  package static func random() -> HandshakeKey {
-    withUnsafeTemporaryAllocation(byteCount: 16, alignment: 1) { nonce in
-      fillWithKernelRandomness(nonce)
+  ///
+  /// - Throws: ``RandomnessError`` if the system has no randomness to give.
+  package static func random(from source: RandomSource = .kernel) throws(RandomnessError) -> HandshakeKey {
+    try withUnsafeTemporaryAllocation(byteCount: 16, alignment: 1) { (nonce) throws(RandomnessError) in
+      try source.fill(nonce)
       return HandshakeKey(base64(UnsafeRawBufferPointer(nonce)))
     }
   }
 
-  /// Whether the value is the base64 of 16 bytes: what a server checks (RFC 6455 §4.2.1, item 5).
+  /// Whether the value is the base64 of 16 bytes, as a server checks (RFC 6455 §4.2.1, item 5).
   package var isWellFormed: Bool {
     let bytes = Array(value.utf8)
     guard bytes.count == 24, bytes.suffix(2).elementsEqual("==".utf8) else { return false }
@@ -26,7 +28,7 @@ package struct HandshakeKey: Sendable, Hashable {
     return EVP_DecodeBlock(&decoded, bytes, 24) == 18
   }
 
-  /// The value of `Sec-WebSocket-Accept` that answers the key (RFC 6455 §4.2.2, item 5.4).
+  /// The value of `Sec-WebSocket-Accept` that belongs to the key (RFC 6455 §4.2.2, item 5.4).
   package var accept: String {
     let context = EVP_MD_CTX_new()
     defer { EVP_MD_CTX_free(context) }
@@ -34,7 +36,7 @@ package struct HandshakeKey: Sendable, Hashable {
       text.withUTF8Bytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1 }
     }
     return withUnsafeTemporaryAllocation(byteCount: Int(SHA_DIGEST_LENGTH), alignment: 1) { digest in
-      // It stays zero where OpenSSL may not use SHA-1, and the handshake fails: no server answers that.
+      // It stays zero where OpenSSL may not use SHA-1, and the handshake fails: no server sends that.
       digest.initializeMemory(as: UInt8.self, repeating: 0)
       _ =
         EVP_DigestInit_ex(context, Self.sha1, nil) == 1 && update(value)
@@ -43,9 +45,9 @@ package struct HandshakeKey: Sendable, Hashable {
     }
   }
 
-  /// SHA-1, looked up once: `SHA1()` does it each time, which costs more than to hash a key.
+  /// SHA-1, looked up once: `SHA1()` looks it up each time, which costs more than hashing a key.
   ///
-  /// Never changed and never freed, as OpenSSL wants it of methods that threads share.
+  /// Never changed and never freed, as OpenSSL requires of methods that threads share.
   private nonisolated(unsafe) static let sha1 = EVP_MD_fetch(nil, "SHA1", nil)
 
   private static func base64(_ bytes: UnsafeRawBufferPointer) -> String {
@@ -54,4 +56,10 @@ package struct HandshakeKey: Sendable, Hashable {
       Int(EVP_EncodeBlock(encoded.baseAddress, bytes.baseAddress, Int32(bytes.count)))
     }
   }
+}
+
+extension HandshakeKey: Hashable {
+  package static func == (one: HandshakeKey, other: HandshakeKey) -> Bool { one.value.hasSameBytes(as: other.value) }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(bytesOf: value) }
 }

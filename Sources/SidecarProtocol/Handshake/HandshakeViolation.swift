@@ -1,6 +1,8 @@
 /// Why an opening handshake failed (RFC 6455 §4.1 and §4.2).
 package enum HandshakeViolation: Error, Hashable, Sendable {
-  // What is no HTTP.
+  // The bytes are not HTTP.
+  case notHTTP(ForeignResponse)
+  case endOfStream(HeadProgress, afterInterimResponses: Int)
   case malformedStartLine(String)
   case unsupportedHTTPVersion(String)
   case malformedHeaderLine(String)
@@ -9,12 +11,12 @@ package enum HandshakeViolation: Error, Hashable, Sendable {
   case nulByte
   case foldedHeaderLine
 
-  // What is too much.
+  // The head is too large.
   case lineTooLong(limit: Int)
   case tooManyHeaders(limit: Int)
   case headTooLarge(limit: Int)
 
-  // What a client refuses.
+  // A client refuses the response.
   case refused(Refusal)
   case headerMissing(String)
   case headerRepeated(String)
@@ -26,25 +28,34 @@ package enum HandshakeViolation: Error, Hashable, Sendable {
   case extensionRepeated(String)
   case extensionParameters(ExtensionViolation)
 
-  // What a server refuses.
+  // A server refuses the request.
   case methodIsNotGet(String)
   case unsupportedWebSocketVersion(String)
   case malformedKey(String)
 
-  /// The answer of a server that does not open a WebSocket connection.
+  /// The response of a server that does not open a WebSocket connection.
   package struct Refusal: Hashable, Sendable {
     package let status: Int
     package let reason: String
     package let headers: HeaderFields
 
-    /// The beginning of the body: at most 1 KiB of what arrived together with the end of the head.
-    package let bodyPrefix: [UInt8]
+    /// The body, at most its first 16 KiB. Chunks are joined; other transfer codings are not undone.
+    package let body: [UInt8]
 
-    package init(status: Int, reason: String, headers: HeaderFields, bodyPrefix: [UInt8]) {
+    /// False if the body is larger, did not arrive in time, was cut short, or is malformed.
+    package let isBodyComplete: Bool
+
+    package init(status: Int, reason: String, headers: HeaderFields, body: [UInt8] = [], isBodyComplete: Bool = true) {
       self.status = status
       self.reason = reason
       self.headers = headers
-      self.bodyPrefix = bodyPrefix
+      self.body = body
+      self.isBodyComplete = isBodyComplete
+    }
+
+    /// False if a transfer coding other than chunked has been applied to the body (RFC 9112 §7).
+    package var isBodyDecoded: Bool {
+      headers.list("Transfer-Encoding").allSatisfy { $0.equalsIgnoringCase("chunked") }
     }
   }
 }
@@ -52,9 +63,13 @@ package enum HandshakeViolation: Error, Hashable, Sendable {
 extension HandshakeViolation: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .malformedStartLine(let line): "the first line is not HTTP's: \"\(line)\" (RFC 9112 §3, §4)"
-    case .unsupportedHTTPVersion(let version): "the HTTP version is \"\(version)\" and not 1.1 (RFC 6455 §4.1)"
-    case .malformedHeaderLine(let line): "a header line is malformed: \"\(line)\" (RFC 9112 §5)"
+    case .notHTTP(let response): "the response is not HTTP/1.1: received \(response)"
+    case .endOfStream(let progress, let interimResponses):
+      "the server ended the stream \(Self.place(progress, interimResponses))"
+    case .malformedStartLine(let line): "the first line is malformed: \(line.quotedForDisplay) (RFC 9112 §3, §4)"
+    case .unsupportedHTTPVersion(let version):
+      "the HTTP version is \(version.quotedForDisplay) and not 1.1 (RFC 6455 §4.1)"
+    case .malformedHeaderLine(let line): "a header line is malformed: \(line.quotedForDisplay) (RFC 9112 §5)"
     case .lineEndsWithoutCarriageReturn: "a header line ends with LF instead of CR LF (RFC 9112 §2.2)"
     case .strayCarriageReturn: "a header line contains a CR that does not end it (RFC 9112 §2.2)"
     case .nulByte: "a header line contains a NUL byte (RFC 9110 §5.5)"
@@ -62,24 +77,49 @@ extension HandshakeViolation: CustomStringConvertible {
     case .lineTooLong(let limit): "a header line is longer than \(limit) bytes"
     case .tooManyHeaders(let limit): "there are more than \(limit) header lines"
     case .headTooLarge(let limit): "the head is larger than \(limit) bytes"
-    case .refused(let refusal):
-      "the server answered \(refusal.status)\(refusal.reason.isEmpty ? "" : " \(refusal.reason)") "
-        + "instead of 101 (RFC 6455 §4.1)"
+    case .refused(let refusal): refusal.description
     case .headerMissing(let name): "the header \(name) is missing (RFC 6455 §4.1, §4.2.1)"
     case .headerRepeated(let name): "the header \(name) appears more than once (RFC 6455 §11.3)"
-    case .upgradeIsNotWebSocket(let value): "the header Upgrade is \"\(value)\" and not \"websocket\" (RFC 6455 §4.1)"
+    case .upgradeIsNotWebSocket(let value):
+      "the header Upgrade is \(value.quotedForDisplay) and not \"websocket\" (RFC 6455 §4.1)"
     case .connectionIsNotUpgrade(let value):
-      "the header Connection is \"\(value)\" without \"Upgrade\" (RFC 6455 §4.1)"
+      "the header Connection is \(value.quotedForDisplay) without \"Upgrade\" (RFC 6455 §4.1)"
     case .acceptMismatch(let received, let expected):
-      "the header Sec-WebSocket-Accept is \"\(received)\" instead of \"\(expected)\" (RFC 6455 §4.1)"
-    case .unrequestedSubprotocol(let name): "the server chose the subprotocol \"\(name)\", not offered (RFC 6455 §4.1)"
-    case .unrequestedExtension(let name): "the server chose the extension \"\(name)\", not offered (RFC 6455 §4.1)"
-    case .extensionRepeated(let name): "the server chose the extension \"\(name)\" more than once (RFC 7692 §5.1)"
+      "the header Sec-WebSocket-Accept is \(received.quotedForDisplay) instead of \"\(expected)\" (RFC 6455 §4.1)"
+    case .unrequestedSubprotocol(let name):
+      "the server chose the subprotocol \(name.quotedForDisplay), which was not offered (RFC 6455 §4.1)"
+    case .unrequestedExtension(let name):
+      "the server chose the extension \(name.quotedForDisplay), which was not offered (RFC 6455 §4.1)"
+    case .extensionRepeated(let name):
+      "the server chose the extension \(name.quotedForDisplay) more than once (RFC 7692 §5.1)"
     case .extensionParameters(let violation): violation.description
-    case .methodIsNotGet(let method): "the method is \(method) and not GET (RFC 6455 §4.2.1)"
+    case .methodIsNotGet(let method): "the method is \(method.quotedForDisplay) and not GET (RFC 6455 §4.2.1)"
     case .unsupportedWebSocketVersion(let version):
-      "the WebSocket version is \"\(version)\" and not 13 (RFC 6455 §4.2.1)"
-    case .malformedKey(let key): "the header Sec-WebSocket-Key is \"\(key)\", not 16 bytes in base64 (RFC 6455 §4.2.1)"
+      "the WebSocket version is \(version.quotedForDisplay) and not 13 (RFC 6455 §4.2.1)"
+    case .malformedKey(let key):
+      "the header Sec-WebSocket-Key is \(key.quotedForDisplay), not 16 bytes in base64 (RFC 6455 §4.2.1)"
     }
+  }
+
+  /// Says how much of a response had arrived.
+  private static func place(_ progress: HeadProgress, _ interimResponses: Int) -> String {
+    switch progress {
+    case .nothing:
+      interimResponses == 0
+        ? "without a response" : "after \(interimResponses) interim response\(interimResponses == 1 ? "" : "s")"
+    case .firstLine(let bytes): "in the first line of its response: received \(bytes)"
+    case .header(let count): "in the header of its response, after \(count) line\(count == 1 ? "" : "s")"
+    }
+  }
+}
+
+extension HandshakeViolation.Refusal: CustomStringConvertible {
+  package var description: String { HandshakeViolation.refusalDescription(status: status, reason: reason) }
+}
+
+extension HandshakeViolation {
+  /// Describes a refusal in one line.
+  package static func refusalDescription(status: Int, reason: String) -> String {
+    "the server answered \(status)\(reason.isEmpty ? "" : " \(reason.escapedForDisplay)") instead of 101 (RFC 6455 §4.1)"
   }
 }

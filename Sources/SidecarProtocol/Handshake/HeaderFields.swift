@@ -8,6 +8,15 @@ package struct HeaderFields: Sendable, Hashable {
       self.name = name
       self.value = value
     }
+
+    package static func == (one: Field, other: Field) -> Bool {
+      one.name.hasSameBytes(as: other.name) && one.value.hasSameBytes(as: other.value)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(bytesOf: name)
+      hasher.combine(bytesOf: value)
+    }
   }
 
   package private(set) var fields: [Field]
@@ -32,14 +41,14 @@ package struct HeaderFields: Sendable, Hashable {
     fields.first { $0.name.equalsIgnoringCase(name) }?.value
   }
 
-  /// The elements of a list that may be spread over several fields (RFC 9110 §5.6.1); empty ones do not count.
+  /// The elements of a list that may be spread over several fields, without empty ones (RFC 9110 §5.6.1).
   package func list(_ name: String) -> [String] {
     var elements: [String] = []
     forEachElement(ofList: name) { elements.append(String(decoding: $0, as: UTF8.self)) }
     return elements
   }
 
-  /// How many elements a list has, and how many of them are `element` but for its case.
+  /// How many elements a list has, and how many of them equal `element` without regard to case.
   func count(of element: String, inList name: String) -> (matching: Int, all: Int) {
     var (matching, all) = (0, 0)
     element.withUTF8Bytes { element in
@@ -65,16 +74,15 @@ extension HeaderFields: ExpressibleByDictionaryLiteral {
 }
 
 extension String {
-  /// Whether the ASCII letters are the same but for their case, as HTTP compares names (RFC 9110 §5.1).
+  /// Compares bytes without regard to the case of ASCII letters, as HTTP compares names (RFC 9110 §5.1).
   package func equalsIgnoringCase(_ other: String) -> Bool {
-    // Nearly all comparisons end here: most names differ in length, and most of the others not at all.
+    // Most names differ in length.
     guard utf8.count == other.utf8.count else { return false }
-    if self == other { return true }
     return withUTF8Bytes { bytes in other.withUTF8Bytes(bytes.equalsIgnoringCase) }
   }
 
-  /// Calls `body` with the parts between separators that do not stand in a quoted string (RFC 9110 §5.6.4), without the
-  /// white space around them.
+  /// Calls `body` with the parts between separators, without the white space around them. Separators in a quoted string
+  /// do not count (RFC 9110 §5.6.4).
   func forEachPart(separatedBy separator: UInt8, _ body: (UnsafeRawBufferPointer) -> Void) {
     withUTF8Bytes { bytes in
       // Nearly all lists have one element.

@@ -59,6 +59,14 @@ package struct ProtocolViolation: Error, Hashable, Sendable {
     }
   }
 
+  /// True if the peer kept to the protocol, and what it sent is over a limit that this endpoint has set for itself.
+  package var isOwnLimit: Bool {
+    switch rule {
+    case .frameTooLarge, .messageTooLarge, .tooManyFragments: true
+    default: false
+    }
+  }
+
   /// Where the rule is written.
   package var clause: String {
     switch rule {

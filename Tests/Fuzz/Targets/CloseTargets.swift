@@ -34,22 +34,24 @@ private func checkEncoding(
 private func checkClosingHandshake(_ steps: [UInt8]) throws(PropertyFailure) {
   var closing = ClosingHandshake(role: steps[0] & 0x80 == 0 ? .client : .server)
   var written = 0
-  var settled: ClosingHandshake.Outcome?
+  var settled: ConnectionEnd?
   for step in steps {
-    let action =
-      switch step & 3 {
-      case 0: closing.sendClose(.empty)
-      case 1: closing.receiveClose(step & 4 == 0 ? nil : .goingAway, reason: step & 4 == 0 ? "" : "bye")
-      case 2: closing.fail(ProtocolViolation(.reservedOpcode(step & 7)))
-      default: closing.receiveEndOfStream()
-      }
-    if case .writeClose = action { written += 1 }
-    try require(written <= 1, "a second Close frame is written")
-    try require(!closing.canSend || written == 0, "data may be sent behind a Close frame")
-    try require(closing.canSend == (closing.outcome == nil), "closing has begun without an outcome, or the reverse")
-    if let settled { try require(closing.outcome == settled, "\(settled) has become \(closing.outcome as Any)") }
-    if !closing.canReceive { settled = closing.outcome }
+    switch step & 3 {
+    case 0: if closing.close(.empty).close != nil { written += 1 }
+    case 1: if closing.receiveClose(close(step)).close != nil { written += 1 }
+    case 2: if closing.fail(ProtocolViolation(.reservedOpcode(step & 7))).close != nil { written += 1 }
+    default: try require(closing.receiveEndOfStream() == closing.settledEnd, "an end that is not settled")
+    }
+    try require(written <= 1, "a second Close frame is sent")
+    try require(!closing.canSend || written == 0, "data may be sent after a Close frame")
+    try require(closing.canReceive == (closing.settledEnd == nil), "settled while messages still count, or the reverse")
+    if let settled { try require(closing.settledEnd == settled, "\(settled) has changed") }
+    settled = closing.settledEnd
   }
-  _ = closing.receiveEndOfStream()
-  try require(closing.outcome != nil && !closing.canReceive, "the stream has ended, and the connection has not")
+  let end = closing.receiveEndOfStream()
+  try require(closing.settledEnd == end && !closing.canReceive, "the stream has ended, and the connection has not")
+}
+
+private func close(_ step: UInt8) -> ClosePayload {
+  (try? ClosePayload(step & 4 == 0 ? nil : .goingAway, reason: step & 4 == 0 ? "" : "bye")) ?? .empty
 }

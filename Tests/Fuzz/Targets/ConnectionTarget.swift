@@ -1,81 +1,70 @@
 import SidecarProtocol
 
-/// A connection without a socket: the parser of the answer, the receiver and the closing handshake, put together as a
-/// client puts them.
+/// A client's connection without a socket.
 private struct ClientMachine: ~Copyable {
-  private enum Phase {
-    case upgrading(OpeningResponseParser)
-    case open
-    case over
-  }
-
-  private let limits: ProtocolLimits
-  /// After so many reports this side closes by itself.
-  private var reportsUntilClose: Int
-  private var phase: Phase
-  private var receiver: MessageReceiver
-  private var closing = ClosingHandshake(role: .client)
+  /// After so many events this side closes.
+  private var eventsUntilClose: Int
+  private var connection: WebSocketConnection
   private(set) var log: EventLog
   /// What the client has written since the connection is open.
   private(set) var output = ByteBuffer()
   private var closesWritten = 0
 
-  init(_ request: OpeningRequest, _ limits: ProtocolLimits, closesAfter reports: Int) {
-    self.limits = limits
-    reportsUntilClose = reports
-    phase = .upgrading(OpeningResponseParser(request: request))
-    receiver = MessageReceiver(role: .client, limits: limits)
+  init(_ request: OpeningRequest, _ limits: ProtocolLimits, closesAfter events: Int) {
+    eventsUntilClose = events
+    connection = WebSocketConnection(request: request, limits: limits)
     log = EventLog(limits: limits)
   }
 
   mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, request: OpeningRequest) throws(PropertyFailure) {
-    var rest = bytes
-    if case .upgrading(var parser) = phase {
-      do throws(HandshakeViolation) {
-        let (consumed, response) = try parser.receive(UnsafeRawBufferPointer(bytes))
-        phase = .upgrading(parser)
-        rest = UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
-        if let response { try open(response, request) } else { return }
-      } catch {
-        phase = .over
-        log.note(action: "refused")
-        return
-      }
+    guard var input = ReadCursor(bytes) else { return }
+    // One message at a time: closing must not depend on what one read brings.
+    while true {
+      var sink = OneMessageSink(log: log)
+      let event = connection.receive(&input, into: &sink)
+      log = sink.log
+      try log.check()
+      if sink.isFull { try countEvent() }
+      guard let event else { break }
+      try act(on: event, request)
     }
-    guard case .open = phase, !rest.isEmpty else { return }
-    var sink = MachineSink(log: log)
-    receiver.receive(rest, into: &sink)
-    log = sink.log
-    try log.check()
-    for report in sink.reports { try act(on: report) }
   }
 
-  private mutating func open(_ response: OpeningResponse, _ request: OpeningRequest) throws(HandshakeViolation) {
-    do throws(PropertyFailure) {
+  private mutating func act(
+    on event: WebSocketConnection.Event, _ request: OpeningRequest
+  ) throws(PropertyFailure) {
+    switch event {
+    case .opened(let response):
       try check(response, to: request)
-    } catch {
-      fatalError(error.description)
+      log.note(action: "open \(response.subprotocol ?? "") \(response.deflate as Any)")
+      return
+    case .handshakeFailed:
+      log.note(action: "refused")
+      return
+    case .requested: throw PropertyFailure(description: "a client received a request")
+    case .pause: return
+    case .ping(let payload, let answer):
+      log.notePing(Array(payload))
+      if answer { write(.pong, Array(payload)) }
+    case .pong(let payload): log.notePong(Array(payload))
+    case .close(let close, let reply):
+      log.noteClose(close)
+      try carryOut(reply)
+    case .violation(let violation, let reply):
+      log.noteViolation(violation)
+      try carryOut(reply)
     }
-    phase = .open
-    log.note(action: "open \(response.subprotocol ?? "") \(response.deflate as Any)")
-    receiver = MessageReceiver(role: .client, limits: limits, deflate: response.deflate)
+    try countEvent()
   }
 
-  private mutating func act(on report: MachineSink.Report) throws(PropertyFailure) {
-    switch report {
-    case .message: break
-    case .ping(let payload):
-      if closing.canSend || closing.canReceive, closesWritten == 0 { write(.pong, payload) }
-    case .close(let code, let reason): try perform(closing.receiveClose(code, reason: reason))
-    case .violation(let violation): try perform(closing.fail(violation))
-    }
-    reportsUntilClose -= 1
-    if reportsUntilClose == 0 { try perform(closing.sendClose(.empty)) }
+  private mutating func countEvent() throws(PropertyFailure) {
+    eventsUntilClose -= 1
+    if eventsUntilClose == 0 { try carryOut(connection.close(.empty)) }
   }
 
-  private mutating func perform(_ action: ClosingHandshake.Action) throws(PropertyFailure) {
-    log.note(action: "\(action)")
-    guard case .writeClose(let payload, _) = action else { return }
+  private mutating func carryOut(_ reply: WebSocketConnection.Reply) throws(PropertyFailure) {
+    log.note(action: "\(reply)")
+    guard let payload = reply.close else { return }
     closesWritten += 1
     write(.connectionClose, payload.withUnsafeBytes { Array($0) })
     try require(closesWritten == 1, "a second Close frame is written")
@@ -85,11 +74,13 @@ private struct ClientMachine: ~Copyable {
     payload.withUnsafeBytes { FrameWriter.append(opcode, payload: $0, maskKey: 0x1234_5678, to: &output) }
   }
 
-  /// Ends the stream, and says what it came to.
+  /// Ends the stream, and checks how the connection ended.
   mutating func end() throws(PropertyFailure) {
-    try perform(closing.receiveEndOfStream())
-    guard let outcome = closing.outcome else { throw PropertyFailure(description: "an end without an outcome") }
-    log.note(action: "\(outcome)")
+    let settled = connection.settledEnd
+    let end = connection.streamEnded(.byPeer)
+    try require(settled == nil || settled == end, "a settled end has changed")
+    try require(connection.settledEnd == end && connection.streamEnded(.byUs) == end, "an end that does not stay")
+    log.note(action: "\(end)")
     // Whatever the peer does, what this side says is right.
     let spoken = try ReceiverSetup(role: .server, limits: ProtocolLimits()).receive(output.bytes, .whole)
     try require(!spoken.log.endsWithViolation, "the client breaks the protocol itself")
@@ -97,17 +88,10 @@ private struct ClientMachine: ~Copyable {
   }
 }
 
-/// Keeps what a read brought, so that it is acted on behind it, as the client does.
-private struct MachineSink: ReceiveSink {
-  enum Report {
-    case message
-    case ping([UInt8])
-    case close(CloseCode?, String)
-    case violation(ProtocolViolation)
-  }
-
+/// Takes one message, and is full then.
+private struct OneMessageSink: MessageSink {
   var log: EventLog
-  var reports: [Report] = []
+  private(set) var isFull = false
 
   init(log: EventLog) {
     self.log = log
@@ -117,32 +101,12 @@ private struct MachineSink: ReceiveSink {
 
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
     log.receiveMessage(kind, bytes)
-    reports.append(.message)
+    isFull = true
   }
 
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {
     log.receiveMessage(kind, assembled: payload)
-    reports.append(.message)
-  }
-
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {
-    log.receivePing(bytes)
-    reports.append(.ping(Array(bytes)))
-  }
-
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {
-    log.receivePong(bytes)
-    reports.append(.message)
-  }
-
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {
-    log.receiveClose(code, reason: reason)
-    reports.append(.close(code, reason))
-  }
-
-  mutating func receiveViolation(_ violation: ProtocolViolation) {
-    log.receiveViolation(violation)
-    reports.append(.violation(violation))
+    isFull = true
   }
 }
 

@@ -1,7 +1,7 @@
 import SidecarProtocol
 
 /// A sink that writes down what it is told, as bytes that can be compared quickly, and notices what must not happen.
-struct EventLog: ReceiveSink {
+struct EventLog: MessageSink {
   enum Kind: UInt8 {
     case text = 1
     case binary, ping, pong, close, violation, action
@@ -37,25 +37,35 @@ struct EventLog: ReceiveSink {
     payload.withUnsafeBytes { receiveMessage(kind, $0) }
   }
 
-  mutating func receivePing(_ bytes: UnsafeRawBufferPointer) {
+  mutating func note(_ interruption: ReceiveInterruption) {
+    switch interruption {
+    case .ping(let bytes): notePing(Array(bytes))
+    case .pong(let bytes): notePong(Array(bytes))
+    case .close(let payload): noteClose(payload)
+    case .violation(let violation): noteViolation(violation)
+    case .pause: failure = "a receiver paused without a reason"
+    }
+  }
+
+  mutating func notePing(_ bytes: [UInt8]) {
     note(.ping, bytes)
-    frames.append((.ping, Array(bytes)))
+    frames.append((.ping, bytes))
   }
 
-  mutating func receivePong(_ bytes: UnsafeRawBufferPointer) {
+  mutating func notePong(_ bytes: [UInt8]) {
     note(.pong, bytes)
-    frames.append((.pong, Array(bytes)))
+    frames.append((.pong, bytes))
   }
 
-  mutating func receiveClose(_ code: CloseCode?, reason: String) {
-    note(.close, Array("\(code?.rawValue ?? 0) \(reason)".utf8))
+  mutating func noteClose(_ close: ClosePayload) {
+    note(.close, Array("\(close.code?.rawValue ?? 0) \(close.reason)".utf8))
     hasEnded = true
-    let payload = try? ClosePayload(code, reason: reason)
-    if payload == nil { failure = "a Close frame was reported that nobody may send: \(code as Any) \(reason)" }
+    let payload = try? ClosePayload(close.code, reason: close.reason)
+    if payload == nil { failure = "a Close frame was reported that nobody may send: \(close)" }
     frames.append((.connectionClose, payload?.withUnsafeBytes { Array($0) } ?? []))
   }
 
-  mutating func receiveViolation(_ violation: ProtocolViolation) {
+  mutating func noteViolation(_ violation: ProtocolViolation) {
     note(.violation, Array("\(violation)".utf8))
     hasEnded = true
     endsWithViolation = true
@@ -102,6 +112,14 @@ extension EventLog: CustomStringConvertible {
   }
 }
 
+extension MessageReceiver {
+  /// Feeds `bytes`, and writes down what interrupts the receiver as well as the messages.
+  mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, into sink: inout EventLog) {
+    guard var input = ReadCursor(bytes) else { return }
+    while let interruption = receive(&input, into: &sink) { sink.note(interruption) }
+  }
+}
+
 /// What a receiver came to.
 struct Reception {
   let log: EventLog
@@ -134,7 +152,7 @@ struct ReceiverSetup {
       while direct, !piece.isEmpty, let target = receiver.directReadTarget(minimum: 1) {
         let count = min(target.count, piece.count)
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: piece[..<count]))
-        receiver.didReadDirectly(count: count, into: &log)
+        if let interruption = receiver.didReadDirectly(count: count, into: &log) { log.note(interruption) }
         piece = UnsafeMutableRawBufferPointer(rebasing: piece[count...])
       }
       receiver.receive(piece, into: &log)
