@@ -10,11 +10,11 @@ package struct ReceivedOpeningRequest: Sendable {
 
 // What is not compared here is read from the header.
 extension ReceivedOpeningRequest: Hashable {
-  package static func == (one: ReceivedOpeningRequest, other: ReceivedOpeningRequest) -> Bool {
+  @usableFromInline package static func == (one: ReceivedOpeningRequest, other: ReceivedOpeningRequest) -> Bool {
     one.target.hasSameBytes(as: other.target) && one.headers == other.headers
   }
 
-  package func hash(into hasher: inout Hasher) {
+  @usableFromInline package func hash(into hasher: inout Hasher) {
     hasher.combine(bytesOf: target)
     hasher.combine(headers)
   }
