@@ -51,6 +51,9 @@ let package = Package(
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "SidecarTestSupport"], swiftSettings: strict),
     .testTarget(
+      name: "SidecarTransportTests", dependencies: ["SidecarTransport", "SidecarExecutor", "SidecarTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "SidecarTestSupport"],
       swiftSettings: strict),
     .testTarget(
