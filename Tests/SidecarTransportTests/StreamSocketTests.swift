@@ -1,7 +1,7 @@
+import Foundation
 import Glibc
 import SidecarExecutor
 import SidecarTestSupport
-import Synchronization
 import Testing
 
 @testable import SidecarTransport
@@ -25,24 +25,32 @@ import Testing
   @Test func `aborting on one thread while another closes never reaches a stranger`() async {
     // In a process of its own, so that nobody else opens descriptors.
     await #expect(processExitsWith: .success) {
-      for _ in 0..<2000 {
-        guard let (socket, peer) = try? connectedPair() else { _exit(1) }
-        let hasBegun = Atomic(false)
-        let aborting = Promise<Void>()
-        let thread = Task.detached {
-          hasBegun.store(true, ordering: .releasing)
-          for _ in 0..<20 { socket.abort() }
-          aborting.complete(())
+      // More threads than cores: some are always stopped half way, and go on when the number is another's.
+      let current = Locked<StreamSocket?>(nil)
+      let turns = (0..<4).map { _ in Tally() }
+      for turn in turns {
+        Thread.detachNewThread {
+          while true {
+            current.withLock { $0 }?.abort()
+            turn.add()
+          }
         }
-        while !hasBegun.load(ordering: .acquiring) {}
+      }
+      func waitForEveryThread() {
+        let before = turns.map(\.count)
+        while zip(turns, before).contains(where: { $0.count < $1 + 2 }) { sched_yield() }
+      }
+      for _ in 0..<25 {
+        guard let (socket, peer) = try? connectedPair() else { _exit(1) }
+        current.withLock { $0 = socket }
+        waitForEveryThread()
         socket.close()
-        // Takes the number at once.
-        guard let (next, nextPeer) = try? connectedPair() else { _exit(2) }
-        _ = aborting.wait(until: .after(patience))
-        let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { next.write($0) }
-        guard result == .bytes(1) else { _exit(3) }
-        for socket in [peer, next, nextPeer] { socket.close() }
-        _ = thread
+        guard let (stranger, strangerPeer) = try? connectedPair() else { _exit(2) }
+        guard stranger.descriptor == socket.descriptor else { _exit(3) }
+        waitForEveryThread()
+        let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { stranger.write($0) }
+        guard result == .bytes(1) else { _exit(4) }
+        for socket in [peer, stranger, strangerPeer] { socket.close() }
       }
       _exit(0)
     }
