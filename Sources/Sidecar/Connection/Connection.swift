@@ -97,7 +97,7 @@ actor Connection {
     // Without a sidecar, its last reference has been dropped and the end is on its way.
     guard case .idle = phase, let sidecar else { return }
     self.sidecar = sidecar
-    loopEndObserver = thread.loop.whenEnding { self.onThread(()) { connection, _ in connection.abort() } }
+    loopEndObserver = thread.loop.whenEnding { _ in self.onThread(()) { connection, _ in connection.abort() } }
     // A thread that has been told to stop takes no new connections.
     if loopEndObserver == nil { abort() } else { start() }
   }
