@@ -21,13 +21,14 @@ let package = Package(
   targets: [
     // What the system provides.
     .target(name: "CSidecarSystem"),
+    .target(name: "CSidecarBytes"),
     .systemLibrary(name: "CSidecarOpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSidecarZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The product. The arrows point one way only: see Docs/Architecture.md.
     .target(name: "SidecarExecutor", dependencies: ["CSidecarSystem"], swiftSettings: strict),
     .target(
-      name: "SidecarProtocol", dependencies: ["CSidecarOpenSSL", "CSidecarSystem", "CSidecarZlib"],
+      name: "SidecarProtocol", dependencies: ["CSidecarBytes", "CSidecarOpenSSL", "CSidecarZlib"],
       swiftSettings: strict),
     .target(name: "SidecarTransport", dependencies: ["CSidecarSystem", "SidecarExecutor"], swiftSettings: strict),
     .target(
@@ -50,6 +51,9 @@ let package = Package(
       exclude: ["python.sh"], swiftSettings: strict),
     .testTarget(
       name: "SidecarExecutorTests", dependencies: ["SidecarExecutor", "SidecarTestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "SidecarTransportTests", dependencies: ["SidecarTransport", "SidecarExecutor", "SidecarTestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "SidecarTests", dependencies: ["Sidecar", "SidecarTesting", "SidecarTransport", "SidecarTestSupport"],
       swiftSettings: strict),

@@ -1,11 +1,13 @@
 internal import Synchronization
 
-/// What is alive in this process: the counters behind the public census.
+/// What is alive in this process: the counters for the public census.
 package enum LiveCounters {
   package static let sidecars = LiveCounter()
   package static let threads = LiveCounter()
   package static let connections = LiveCounter()
   package static let tasks = LiveCounter()
+  /// The threads of the timers and the work queues, which the process keeps: no leak, and not in the public census.
+  package static let helperThreads = LiveCounter()
 }
 
 /// A number of living things, changed from any thread.

@@ -4,8 +4,8 @@ public import SidecarExecutor
 ///
 /// The layers above count plaintext, and never ask what kind of stream they have. TLS will be a second case.
 ///
-/// Reading belongs to the sidecar's thread. Writing belongs to the holder of the write ownership, on any thread. ``abort()``
-/// may be called at any time on any thread.
+/// Reading belongs to the sidecar's thread. Writing belongs to the holder of the write ownership, on any thread.
+/// ``abort()`` may be called at any time on any thread.
 @usableFromInline
 package enum ByteStream: Sendable {
   case plain(StreamSocket)
@@ -39,7 +39,8 @@ package enum ByteStream: Sendable {
 
   /// Writes on a thread other than the sidecar's, if that is possible without waiting for the sidecar's thread.
   ///
-  /// - Returns: What ``write(_:)`` returns, or nil if the sidecar's thread has to write: over TLS it may be using the session.
+  /// - Returns: What ``write(_:)`` returns, or nil if the sidecar's thread has to write: over TLS it may be using the
+  ///   session.
   @inlinable
   package func writeInline(_ bytes: UnsafeRawBufferPointer) -> IOResult? {
     switch self {
@@ -94,7 +95,8 @@ package enum ByteStream: Sendable {
     }
   }
 
-  /// Makes every read and write fail or end from now on; the descriptor stays open. Any thread; nothing after ``close()``.
+  /// Makes every read and write fail or end from now on; the descriptor stays open. Any thread; nothing after
+  /// ``close()``.
   package func abort() { socket.abort() }
 
   /// Makes the coming ``close()`` send a reset instead of delivering bytes that nobody will read.

@@ -1,6 +1,7 @@
 internal import SidecarExecutor
 
-/// Connects to the first of several addresses that answers: does what ``HappyEyeballs`` decides, with sockets and timers.
+/// Connects to the first of several addresses that answers: does what ``HappyEyeballs`` decides, with sockets and
+/// timers.
 ///
 /// Has no time limit of its own: the owner cancels it. Bound to the loop's thread.
 final class ConnectRace {

@@ -3,10 +3,11 @@ package import SidecarExecutor
 /// Takes the steps from an endpoint to an open byte stream: resolve, connect.
 ///
 /// Bound to the loop's thread, or to one that acts for it (``SidecarThread/beforeStart(_:)``), except for
-/// ``hostBeingResolved``. The caller keeps the connector until the completion is called, and cancels it when the thread ends.
+/// ``hostBeingResolved``. The caller keeps the connector until the completion is called, and cancels it when the thread
+/// ends.
 package final class Connector: @unchecked Sendable {
-  // Safe to share: the loop asserts that it is used on its own thread only, which every method here does; the look-up is in a
-  // lock.
+  // Safe to share: the loop asserts that it is used on its own thread only, which every method here does; the look-up
+  // is in a lock.
 
   /// A step to an open stream. Proxy and TLS come after these.
   package enum Step: Hashable, Sendable {
@@ -76,7 +77,8 @@ package final class Connector: @unchecked Sendable {
     self.completion = completion
   }
 
-  /// The host that the resolver is still being asked for; also after ``cancel()``, which cannot stop a look-up. Any thread.
+  /// The host that the resolver is still being asked for; also after ``cancel()``, which cannot stop a look-up. Any
+  /// thread.
   package var hostBeingResolved: String? {
     guard let request = lookUp.withLock({ $0 }), request.isInProgress else { return nil }
     return request.host

@@ -13,9 +13,9 @@ public enum WebSocketEndpoint: Hashable, Sendable {
 
   /// A Unix-domain stream socket.
   ///
-  /// - Parameter path: The path of the socket's file, at most 107 bytes of UTF-8. A leading `@`, as `ss` and `curl` write it, or
-  ///   a leading NUL makes it an abstract name (`unix(7)`), which has no file. Write `./@name` for a file whose
-  ///   name starts with `@`.
+  /// - Parameter path: The path of the socket's file, at most 107 bytes of UTF-8. A leading `@`, as `ss` and `curl`
+  ///   write it, or a leading NUL makes it an abstract name (`unix(7)`), which has no file. Write `./@name` for a file
+  ///   whose name starts with `@`.
   case unix(path: String)
 }
 

@@ -2,8 +2,8 @@ package import SidecarExecutor
 
 /// Decides when to try which address of a host (RFC 8305). Without sockets and without a clock: the time is passed in.
 ///
-/// Families take turns (§4). The next attempt starts when the last one has failed, or has taken ``attemptDelay`` (§5). The first
-/// connection wins; the owner closes the rest.
+/// Families take turns (§4). The next attempt starts when the last one has failed, or has taken ``attemptDelay`` (§5).
+/// The first connection wins; the owner closes the rest.
 package struct HappyEyeballs: Sendable {
   /// The "Connection Attempt Delay" (RFC 8305 §5).
   package static let attemptDelay = Duration.milliseconds(250)
@@ -62,7 +62,8 @@ package struct HappyEyeballs: Sendable {
     return .connect(ConnectError(attempts: failures.map { .init(address: $0.address.description, error: $0.error) }))
   }
 
-  /// Orders the addresses so that the first one's family and the other one take turns, each in its own order (RFC 8305 §4).
+  /// Orders the addresses so that the first one's family and the other one take turns, each in its own order (RFC 8305
+  /// §4).
   static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
     guard addresses.count > 1, let preferred = addresses.first?.family else { return addresses }
     let first = addresses.filter { $0.family == preferred }

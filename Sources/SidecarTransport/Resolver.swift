@@ -3,8 +3,9 @@ package import SidecarExecutor
 
 /// Turns host names into addresses, on threads of its own: the system's resolver blocks.
 ///
-/// Look-ups of one name that overlap are one look-up. So a name whose look-ups hang costs one thread, whatever the number of
-/// those that ask, and other names do not wait for it. Only ``capacity`` different names that hang make others wait.
+/// Look-ups of one name that overlap are one look-up. So a name whose look-ups hang costs one thread, whatever the
+/// number of those that ask, and other names do not wait for it. Only ``capacity`` different names that hang make
+/// others wait.
 package final class Resolver: Sendable {
   /// Why there is no answer.
   package enum Failure: Error, Hashable, Sendable {
@@ -101,8 +102,8 @@ package final class Resolver: Sendable {
   ///
   /// - Parameters:
   ///   - host: The name. Numeric addresses need no resolver: see ``SocketAddress/init(numeric:port:)``.
-  ///   - completion: Called once with the addresses, never none, in the resolver's order: on another thread, or before this
-  ///     method returns if no thread can be had.
+  ///   - completion: Called once with the addresses, never none, in the resolver's order: on another thread, or before
+  ///     this method returns if no thread can be had.
   package func resolve(_ host: String, completion: @escaping @Sendable (Answer) -> Void) -> Request {
     let (request, mustStart) = state.withLock { state in
       let waiter = state.nextNumber()

@@ -16,8 +16,9 @@ package enum IOResult: Hashable, Sendable {
 
 /// A connected TCP or Unix-domain socket that never blocks, and the one owner of its descriptor.
 ///
-/// ``abort()`` may be called at any time on any thread, ``close()`` too. Everything else touches the descriptor without a
-/// lock: one thread reads, one thread at a time writes, and the caller makes sure that nobody does during or after ``close()``.
+/// ``abort()`` may be called at any time on any thread, ``close()`` too. Everything else touches the descriptor without
+/// a lock: one thread reads, one thread at a time writes, and the caller makes sure that nobody does during or after
+/// ``close()``.
 @usableFromInline
 package final class StreamSocket: Sendable {
   @usableFromInline package let descriptor: Int32
@@ -44,8 +45,9 @@ package final class StreamSocket: Sendable {
 
   /// The receive buffer of a TCP connection within one machine, in bytes; the kernel reserves twice as much.
   ///
-  /// By itself the kernel lets the buffer grow to tens of megabytes, as if there were a distance to bridge. What is read
-  /// then has left the processor's cache, and takes up to twice as long. Smaller buffers make the two ends wait for each other.
+  /// By itself the kernel lets the buffer grow to tens of megabytes, as if there were a distance to bridge. What is
+  /// read then has left the processor's cache, and takes up to twice as long. Smaller buffers make the two ends wait
+  /// for each other.
   package static let sameHostReceiveBuffer: Int32 = 224 * 1024
 
   /// Limits the receive buffer, because the peer is on this machine.

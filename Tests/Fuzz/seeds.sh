@@ -16,9 +16,9 @@ cases=$root/Tests/SidecarProtocolTests
 swiftc -swift-version 6 -package-name sidecar -Onone -module-name Seeds -o "$out/write" \
   -Xcc "-fmodule-map-file=$root/Sources/CSidecarZlib/module.modulemap" \
   -Xcc "-fmodule-map-file=$root/Sources/CSidecarOpenSSL/module.modulemap" \
-  -I "$root/Sources/CSidecarSystem/include" -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
+  -I "$root/Sources/CSidecarBytes/include" -I "$root/.build-fuzz/release" -module-cache-path "$out/modules" "-sanitize=address" -use-ld=lld \
   "$here/Seeds/main.swift" "$cases/ConformanceCases.swift" "$cases/CompressionCases.swift" "$cases/Recorder.swift" \
-  -L "$root/.build-fuzz/release" -lSidecarProtocol "$root/.build-fuzz/release/CSidecarSystem.o" -lssl -lcrypto -lz -sanitize-coverage=edge
+  -L "$root/.build-fuzz/release" -lSidecarProtocol "$root/.build-fuzz/release/CSidecarBytes.o" -lssl -lcrypto -lz -sanitize-coverage=edge
 "$out/write" "$out/all"
 
 for directory in "$out"/all/*; do

@@ -52,11 +52,11 @@ import Testing
 
   @Test func `hardly watches any more where that is in vain, and as before when it no longer is`() {
     let busyPoll = Decision()
-    for _ in 0..<BusyPoll.toleratedMisses {
+    for _ in 0..<SpinBackoff.toleratedMisses {
       #expect(busyPoll.request())
       busyPoll.end(found: false)
     }
-    let tries = 10 * Int(BusyPoll.occasionsPerPoll)
+    let tries = 10 * Int(SpinBackoff.opportunitiesPerAttempt)
     #expect(busyPoll.requests(tries) == 10)
     busyPoll.end(found: false)
     #expect(busyPoll.requests(tries) == 10)
@@ -66,7 +66,7 @@ import Testing
 
   @Test func `is woken for it, watches, and then sleeps`() async throws {
     try await withThread { thread, _ in
-      for count in 1...Int(BusyPoll.toleratedMisses) {
+      for count in 1...Int(SpinBackoff.toleratedMisses) {
         thread.expectAnswer()
         #expect(eventually { thread.busyPollMissCount == count })
       }

@@ -33,6 +33,18 @@ import Testing
     #expect(start + .seconds(Int64.max) == last)
     #expect(last + .seconds(1) == last)
     #expect(first - .seconds(1) == first)
+    // What `Duration` itself can hold is far more than its seconds as an `Int64`.
+    for farthest in [Duration.seconds(Int64.max) * 2, Duration(attoseconds: .max)] {
+      #expect(start + farthest == last && last + farthest == last)
+      #expect(start - farthest == first && first - farthest == first)
+      #expect(Deadline.after(farthest).instant == last)
+      #expect(farthest.wholeNanoseconds == .max && farthest.pollMilliseconds == .max)
+    }
+    for farthest in [Duration.seconds(Int64.min) * 2, Duration(attoseconds: .min)] {
+      #expect(start + farthest == first && start - farthest == last)
+      #expect(Deadline.after(farthest).hasPassed)
+      #expect(farthest.wholeNanoseconds == .min)
+    }
     #expect(first.duration(to: last) == .nanoseconds(Int64.max))
     #expect(last.duration(to: first) == .nanoseconds(Int64.min))
   }

@@ -48,7 +48,8 @@ import Testing
     try await onThread {
       try thread.postAndWait(until: .after(patience)) {
         #expect(thread.loop.schedule(at: .after(.seconds(600)), timed.holding()) == nil)
-        #expect(thread.loop.whenEnding(observing.holding()) == nil)
+        let observer = thread.loop.whenEnding { [action = observing.holding()] _ in action() }
+        #expect(observer == nil)
         #expect(throws: SystemError("epoll_ctl", code: EBADF)) {
           _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler())
         }

@@ -1,8 +1,10 @@
 import Glibc
+internal import SidecarExecutor
 
 /// What this process holds, as the kernel counts it.
 public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
-  /// Threads of this process.
+  /// Threads of this process, without the library's helper threads: the process keeps those, and how many there are
+  /// depends on what it did in the last seconds.
   public var threads: Int
   /// Open descriptors of this process.
   public var descriptors: Int
@@ -10,7 +12,7 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
   /// Counts now.
   public static func take() -> ProcessCensus {
     ProcessCensus(
-      threads: entries(of: "/proc/self/task"),
+      threads: entries(of: "/proc/self/task") - LiveCounters.helperThreads.value,
       // One of the entries is the descriptor that lists them.
       descriptors: entries(of: "/proc/self/fd") - 1)
   }

@@ -90,14 +90,16 @@ actor Connection {
     // Without a sidecar, its last reference has been dropped and the end is on its way.
     guard case .idle = phase, let sidecar else { return }
     self.sidecar = sidecar
-    loopEndObserver = thread.loop.whenEnding { self.onThread(()) { connection, _ in connection.threadEnds() } }
+    loopEndObserver = thread.loop.whenEnding { failure in
+      self.onThread(failure) { connection, failure in connection.threadEnds(because: failure) }
+    }
     // A thread that has been told to stop takes no new connections.
     if loopEndObserver == nil { abort(.threadEnded) } else { connect() }
   }
 
-  /// The thread has been told to end, not the sidecar: the connection ends with it, and so does the sidecar.
-  private func threadEnds() {
-    abort(.threadEnded)
+  /// The thread has been told to end, or can no longer poll: the connection ends with it, and so does the sidecar.
+  private func threadEnds(because failure: SystemError?) {
+    abort(failure.map { .systemResources($0) } ?? .threadEnded)
     sidecar?.coordinator.request(bound: .zero, keepingUnread: true, payload: .goingAway)
   }
 

@@ -1,46 +1,37 @@
-/// Decides when a connection whose socket is empty looks again before its thread sleeps.
+internal import SidecarExecutor
+
+/// Decides when a connection whose socket is empty reads again before its thread sleeps.
 ///
-/// A thread that sleeps has to be woken, which takes ten times as long as to look; on a virtual machine, longer than the
-/// peer needs to send another 64 KiB. So as long as much arrives, an empty socket is looked at for a moment more. That costs
-/// at most about what a wake-up would; and where it was in vain several times in a row, it is hardly tried any more.
+/// Waking a thread takes ten times as long as a read that finds nothing, and on a virtual machine longer than the peer needs
+/// to send another 64 KiB. While much arrives, an empty socket is read a few more times, for about as long as a wake-up
+/// takes. ``SpinBackoff`` stops that where it finds nothing.
 ///
-/// The core is not given away between two looks: whoever else wants it would keep it for milliseconds.
-struct ReadSpin {
-  /// A read of so many bytes is much, and likely to be followed by another one.
+/// The thread does not yield between two reads: another thread that wants the core would keep it for milliseconds.
+struct ReadSpin: ~Copyable {
+  /// How many bytes in one read make another one likely.
   static let muchInOneRead = 8 << 10
-  /// How many times an empty socket is looked at: some 15 µs.
+  /// How many times an empty socket is read: some 15 µs.
   static let looks = 48
-  /// So many times in a row to look in vain is bad luck.
-  static let toleratedMisses: UInt8 = 4
-  /// From then on one occasion of so many is taken.
-  static let occasionsPerLook: UInt8 = 16
 
   /// Whether much has been read, and the socket has not stayed empty since.
   private(set) var isFlowing = false
-  private var misses: UInt8 = 0
-  private var occasions: UInt8 = 0
+  private let backoff = SpinBackoff()
 
-  /// Takes note of a read.
+  /// Records a read.
   mutating func hasRead(_ byteCount: Int) {
     if byteCount >= ReadSpin.muchInOneRead { isFlowing = true }
   }
 
-  /// Calls `look` until it returns true, as often as it is worth while now; the socket has just been found empty.
+  /// Calls `look` until it returns true, at most ``looks`` times, if that is worthwhile. The socket has just been found empty.
   mutating func lookAgain(_ look: () -> Bool) {
     guard isFlowing else { return }
     isFlowing = false
-    guard isWorthwhile() else { return }
+    guard backoff.shouldSpin() else { return }
     for _ in 0..<ReadSpin.looks where look() {
       isFlowing = true
-      misses = 0
+      backoff.record(hit: true)
       return
     }
-    if misses < ReadSpin.toleratedMisses { misses += 1 }
-  }
-
-  private mutating func isWorthwhile() -> Bool {
-    guard misses >= ReadSpin.toleratedMisses else { return true }
-    occasions = (occasions + 1) % ReadSpin.occasionsPerLook
-    return occasions == 0
+    backoff.record(hit: false)
   }
 }

@@ -1,49 +1,40 @@
 internal import Synchronization
 
-/// Decides whether a loop that has nothing to do watches for a moment before it sleeps.
+/// Decides whether a loop without work polls for a moment before it sleeps.
 ///
-/// Putting a thread to sleep and waking it takes some microseconds; where the core has nothing else to do, and its host has
-/// to be told so, several tens. A peer that is near has answered by then. So whoever waits for an answer says so, and the loop
-/// looks whether it has come, again and again, for at most ``length``: less than what it may save. Where that was in vain
-/// several times in a row, it is hardly tried any more.
+/// A thread takes some microseconds to fall asleep and wake up, or several tens where an idle core is given back to the
+/// host. A peer on the same network has answered by then. Whoever waits for an answer requests it here, and the loop
+/// polls without sleeping for at most ``length``, which is less than it may save. ``SpinBackoff`` stops it where the answers
+/// are slow.
 ///
-/// The core is not given away between two looks: whoever else wants it would keep it for milliseconds.
+/// The loop does not yield between two polls: another thread that wants the core would keep it for milliseconds.
 ///
 /// ``request()`` can be called from any thread, the rest belongs to the loop.
 struct BusyPoll: ~Copyable {
-  /// How long the loop watches.
+  /// How long the loop polls without sleeping.
   static let length = Duration.microseconds(40)
-  /// So many times in a row to watch in vain is bad luck.
-  static let toleratedMisses: UInt32 = 4
-  /// From then on one occasion of so many is taken.
-  static let occasionsPerPoll: UInt32 = 16
 
-  private let isDue = Atomic(false)
-  private let misses = Atomic<UInt32>(0)
-  private let occasions = Atomic<UInt32>(0)
+  private let isRequested = Atomic(false)
+  private let backoff = SpinBackoff()
 
-  /// Asks the loop to watch before it next sleeps; returns whether that is worthwhile. If it sleeps now, it has to be woken.
+  /// Asks the loop to busy-poll before it next sleeps.
+  ///
+  /// - Returns: Whether it will. A loop that sleeps now has to be woken for it.
   func request() -> Bool {
-    if misses.load(ordering: .relaxed) >= BusyPoll.toleratedMisses {
-      let occasion = occasions.wrappingAdd(1, ordering: .relaxed).newValue
-      guard occasion % BusyPoll.occasionsPerPoll == 0 else { return false }
-    }
-    isDue.store(true, ordering: .releasing)
+    guard backoff.shouldSpin() else { return false }
+    isRequested.store(true, ordering: .releasing)
     return true
   }
 
-  /// Whether to watch now.
-  func begin() -> Bool { isDue.load(ordering: .relaxed) && isDue.exchange(false, ordering: .acquiring) }
+  /// Whether to busy-poll now; answers a request once.
+  func begin() -> Bool { isRequested.load(ordering: .relaxed) && isRequested.exchange(false, ordering: .acquiring) }
 
-  /// How often in a row it was in vain, as far as that is counted.
-  var missCount: Int { Int(misses.load(ordering: .relaxed)) }
+  /// Puts the request back, because the loop has other work first.
+  func interrupt() { isRequested.store(true, ordering: .relaxed) }
 
-  /// Takes note that there is something else to do first.
-  func interrupt() { isDue.store(true, ordering: .relaxed) }
+  /// Records whether a descriptor became ready.
+  func end(found: Bool) { backoff.record(hit: found) }
 
-  /// Takes note of what has come of it.
-  func end(found: Bool) {
-    let soFar = misses.load(ordering: .relaxed)
-    misses.store(found ? 0 : min(soFar + 1, BusyPoll.toleratedMisses), ordering: .relaxed)
-  }
+  /// The number of misses in a row, counted up to ``SpinBackoff/toleratedMisses``.
+  var missCount: Int { backoff.missCount }
 }

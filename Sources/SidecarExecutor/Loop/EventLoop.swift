@@ -1,19 +1,19 @@
-internal import Glibc
-
-/// Is told when a registered descriptor becomes ready. Called on the loop's thread.
+/// Handles a registered descriptor that has become ready. Called on the loop's thread.
 package protocol ReadinessHandler: AnyObject {
   func descriptorIsReady(_ readiness: Readiness)
 }
 
-/// The loop that a sidecar thread runs: poll → I/O → timers → jobs, round and round.
+/// The loop that a sidecar thread runs: poll → I/O → timers → jobs, over and over.
 ///
-/// Fair by construction: one turn serves every descriptor that is ready (each handler does a bounded amount of work and
-/// is reported again if there is more), then the timers that are due, then the jobs that had arrived, and no more. What
-/// arrives during a turn waits for the next one.
+/// Fair by construction: one turn serves every descriptor that is ready (each handler does a bounded amount of work, and is
+/// called again if there is more), then the timers that are due, then the jobs that had arrived. What arrives during a turn
+/// waits for the next one.
 ///
-/// Bound to its thread: every member but ``init(jobs:wake:)`` must be used there, which debug builds check.
+/// Ends when a stop is requested, or when the system does not let it poll: then ``failure`` says why.
+///
+/// Bound to its thread: every member except ``init(jobs:wake:)`` must be used there, which debug builds check.
 package final class EventLoop {
-  /// Names one registered descriptor; a stale one is recognised and ignored.
+  /// Names one registered descriptor. One that has been taken back is recognised and ignored.
   package struct Registration: Hashable, Sendable {
     fileprivate let slot: UInt32
     fileprivate let generation: UInt32
@@ -29,20 +29,23 @@ package final class EventLoop {
   }
 
   private static let wakeToken = UInt64.max
-  /// 64 KiB: reads of 32 to 64 KiB beat larger ones, which fall out of the cache before they are parsed.
+  /// 64 KiB: larger reads fall out of the cache before they are parsed.
   private static let readBufferCapacity = 64 * 1024
+  /// How long the loop sleeps at most while the signal that should wake it may be missing.
+  private static let longestSleepWithoutSignal: Int32 = 10
 
   private let jobs: JobQueue
   let busyPoll = BusyPoll()
   private var wake: WakeSignal?
-  // Unchecked: all of it belongs to one thread, and no access lasts while a handler, an action or a job runs. The checks
-  // would be a quarter of a turn.
+  // Exclusivity is unchecked: all of this belongs to one thread, and no access lasts while a handler, an action or a job
+  // runs. The checks would take a quarter of a turn.
   @exclusivity(unchecked) private var poller: Poller?
   @exclusivity(unchecked) private var timers = TimerQueue()
   @exclusivity(unchecked) private var slots: [Slot] = []
   @exclusivity(unchecked) private var freeSlots: [UInt32] = []
   @exclusivity(unchecked) private var batch: [Job] = []
-  private var endObservers: [EndObserver: () -> Void] = [:]
+  private var pollRetry = PollRetry()
+  private var endObservers: [EndObserver: (SystemError?) -> Void] = [:]
   private var nextEndObserver: UInt64 = 0
   @exclusivity(unchecked) private var readBufferStorage: UnsafeMutableRawBufferPointer?
 
@@ -55,7 +58,7 @@ package final class EventLoop {
   }
 
   deinit {
-    free(readBufferStorage?.baseAddress)
+    Memory.free(readBufferStorage)
   }
 
   private func assertOnThread() {
@@ -64,9 +67,9 @@ package final class EventLoop {
 
   // MARK: Descriptors
 
-  /// Watches `descriptor`; from the next turn on `handler`, which is retained, is told when it is ready.
+  /// Watches `descriptor`; from the next turn on `handler`, which is retained, is called when it is ready.
   ///
-  /// Throws the error of epoll, if that is what watches, or `EBADF` when the loop has ended.
+  /// - Throws: The error of epoll. When the loop has ended: its ``failure``, or `EBADF` if it ended in order.
   package func register(
     _ descriptor: Int32, interest: Readiness, handler: any ReadinessHandler
   ) throws(SystemError) -> Registration {
@@ -77,7 +80,7 @@ package final class EventLoop {
     }
     let slot = freeSlots[freeSlots.count - 1]
     let registration = Registration(slot: slot, generation: slots[Int(slot)].generation)
-    guard poller != nil else { throw SystemError("epoll_ctl", code: EBADF) }
+    guard poller != nil else { throw failure ?? .notOpen("epoll_ctl") }
     try poller?.add(descriptor, interest: interest, token: registration.token)
     freeSlots.removeLast()
     slots[Int(slot)].descriptor = descriptor
@@ -92,11 +95,11 @@ package final class EventLoop {
     let index = Int(registration.slot)
     guard isCurrent(registration), slots[index].interest != interest else { return }
     slots[index].interest = interest
-    // Cannot fail for a descriptor that is registered and open.
+    // Does not fail for a descriptor that is registered and open.
     try? poller?.modify(slots[index].descriptor, interest: interest, token: registration.token)
   }
 
-  /// Stops watching a descriptor. Call it before the descriptor is closed; events already polled are dropped.
+  /// Stops watching a descriptor. To be called before the descriptor is closed; events already polled are dropped.
   package func deregister(_ registration: Registration) {
     assertOnThread()
     let index = Int(registration.slot)
@@ -108,13 +111,13 @@ package final class EventLoop {
     freeSlots.append(registration.slot)
   }
 
-  /// Whether a registration is still the one of its slot. None is, once the loop has ended.
+  /// Whether a registration still has its slot. None has, once the loop has ended.
   private func isCurrent(_ registration: Registration) -> Bool {
     let index = Int(registration.slot)
     return index < slots.count && slots[index].generation == registration.generation
   }
 
-  /// Takes note that a peer is about to answer: the loop watches for a moment before it next sleeps.
+  /// Says that a peer is about to answer: the loop busy-polls for a moment before it next sleeps.
   package func expectAnswer() {
     assertOnThread()
     _ = busyPoll.request()
@@ -122,7 +125,9 @@ package final class EventLoop {
 
   // MARK: Timers
 
-  /// Runs `action` on the loop at `deadline`, or never for ``Deadline/never`` and on a loop that has ended.
+  /// Runs `action` on the loop at `deadline`.
+  ///
+  /// - Returns: The timer; nil for ``Deadline/never`` and on a loop that has ended, where the action never runs.
   @discardableResult
   package func schedule(at deadline: Deadline, _ action: @escaping () -> Void) -> TimerID? {
     assertOnThread()
@@ -130,7 +135,7 @@ package final class EventLoop {
     return timers.schedule(at: instant, action)
   }
 
-  /// Cancels a timer that has not run yet, and lets go of its action.
+  /// Cancels a timer that has not run yet, and releases its action.
   package func cancel(_ timer: TimerID?) {
     assertOnThread()
     if let timer { timers.cancel(timer) }
@@ -142,13 +147,12 @@ package final class EventLoop {
   package var readBuffer: UnsafeMutableRawBufferPointer {
     assertOnThread()
     if let readBufferStorage { return readBufferStorage }
-    guard let memory = malloc(EventLoop.readBufferCapacity) else { fatalError("Out of memory for the read buffer.") }
-    let storage = UnsafeMutableRawBufferPointer(start: memory, count: EventLoop.readBufferCapacity)
+    let storage = Memory.allocate(EventLoop.readBufferCapacity)
     readBufferStorage = storage
     return storage
   }
 
-  /// Leaves the buffer to whoever called, who frees it; the next read has another one.
+  /// Leaves the buffer to the caller, who frees it with ``Memory/free(_:)`` or `free`; the next read gets another one.
   package func detachReadBuffer() {
     assertOnThread()
     readBufferStorage = nil
@@ -156,7 +160,7 @@ package final class EventLoop {
 
   // MARK: What it holds
 
-  /// How many descriptors, timers and observers of the end are registered. What has ended must have taken back its own.
+  /// How many descriptors, timers and observers of the end are registered.
   package var registrationCount: Int {
     assertOnThread()
     return slots.count - freeSlots.count + timers.count + endObservers.count
@@ -167,14 +171,19 @@ package final class EventLoop {
   /// Whether descriptors and timers are still served.
   package var isRunning: Bool { poller != nil }
 
-  /// Turns until a stop is requested, then runs the jobs that were handed in before it, and ends.
+  /// Why the loop ended, or is about to; nil if nothing failed.
+  package private(set) var failure: SystemError?
+
+  /// Turns until a stop is requested or polling fails for good, runs the jobs that were there by then, and ends.
   func run() {
     while turn() {}
     serveJobs()
     end()
   }
 
-  /// One round; returns false when the loop is to stop.
+  /// Runs one turn.
+  ///
+  /// - Returns: False when the loop has to stop.
   private func turn() -> Bool {
     let timeout: Int32
     switch jobs.park() {
@@ -182,43 +191,61 @@ package final class EventLoop {
     case .jobs: timeout = 0
     case .none: timeout = millisecondsToNextTimer()
     }
-    // Without descriptors, there is only the sleep to poll for.
+    // Without registered descriptors, there is only the sleep to poll for.
     let hasDescriptors = slots.count != freeSlots.count
     if timeout != 0 || hasDescriptors {
-      serveDescriptors(timeout: timeout, watching: timeout != 0 && hasDescriptors && busyPoll.begin())
+      serveDescriptors(timeout: timeout, busyPolling: timeout != 0 && hasDescriptors && busyPoll.begin())
     }
     serveTimers()
     serveJobs()
-    return true
+    return failure == nil
   }
 
   private func millisecondsToNextTimer() -> Int32 {
-    guard let due = timers.nextDue() else { return -1 }
-    return max(.zero, MonotonicInstant.now.duration(to: due)).pollMilliseconds
+    let longest: Int32 = wake?.hasLostSignal == true ? EventLoop.longestSleepWithoutSignal : -1
+    guard let due = timers.nextDue() else { return longest }
+    let timeout = max(.zero, MonotonicInstant.now.duration(to: due)).pollMilliseconds
+    return longest < 0 ? timeout : min(timeout, longest)
   }
 
-  /// Polls without sleeping until there is something, but not for long; returns how many descriptors are ready.
-  private func watch() -> Int {
-    let end = MonotonicInstant.now + BusyPoll.length
-    while true {
-      let count = poller?.wait(milliseconds: 0) ?? 0
-      if count > 0 {
-        let isAnswer = (0..<count).contains { poller?.event($0).token != EventLoop.wakeToken }
-        // A wake-up is not what is waited for. Once it has been seen to, the loop goes on.
-        if isAnswer { busyPoll.end(found: true) } else { busyPoll.interrupt() }
-        return count
+  /// Waits for descriptors, and returns how many are ready. After a failure it pauses, or ends the loop.
+  private func poll(milliseconds: Int32) -> Int {
+    do throws(SystemError) {
+      let count = try poller?.wait(milliseconds: milliseconds) ?? 0
+      if pollRetry.isFailing { pollRetry.succeeded() }
+      return count
+    } catch {
+      if let pause = pollRetry.failed(error, at: .now) {
+        // Jobs that come during the pause wait for its end: only a poll could be woken.
+        SystemThread.sleep(milliseconds: milliseconds < 0 ? pause : min(pause, milliseconds))
+      } else {
+        failure = error
       }
-      guard MonotonicInstant.now < end else {
-        busyPoll.end(found: false)
-        return 0
-      }
+      return 0
     }
   }
 
-  private func serveDescriptors(timeout: Int32, watching: Bool) {
-    var count = watching ? watch() : 0
-    if count == 0 { count = poller?.wait(milliseconds: timeout) ?? 0 }
-    // Whoever is answered in this turn may hand in a job before it is over: the loop is going to find it.
+  /// Polls without sleeping until a descriptor is ready, for at most ``BusyPoll/length``; returns how many are.
+  private func pollBusily() -> Int {
+    let end = MonotonicInstant.now + BusyPoll.length
+    while failure == nil {
+      let count = poll(milliseconds: 0)
+      if count > 0 {
+        let isAnswer = (0..<count).contains { poller?.event($0).token != EventLoop.wakeToken }
+        // A wake-up brings a job, and is not the answer. The request holds until that is done.
+        if isAnswer { busyPoll.end(found: true) } else { busyPoll.interrupt() }
+        return count
+      }
+      guard MonotonicInstant.now < end else { break }
+    }
+    busyPoll.end(found: false)
+    return 0
+  }
+
+  private func serveDescriptors(timeout: Int32, busyPolling: Bool) {
+    var count = busyPolling ? pollBusily() : 0
+    if count == 0, failure == nil { count = poll(milliseconds: timeout) }
+    // A handler's answer may bring a job before this turn is over, and the loop will find it without being woken.
     if count > 0 { jobs.unpark() }
     for index in 0..<count {
       guard let event = poller?.event(index) else { return }
@@ -234,7 +261,7 @@ package final class EventLoop {
   private func serveTimers() {
     guard timers.count > 0 else { return }
     let now = MonotonicInstant.now
-    // Timers that these schedule are later than `now`, or wait for the next turn.
+    // A timer that one of these schedules waits for the next turn, even if it is due.
     var remaining = timers.count
     while remaining > 0, let action = timers.popDue(at: now) {
       action()
@@ -249,14 +276,18 @@ package final class EventLoop {
     batch.removeAll(keepingCapacity: batch.capacity <= 1024)
   }
 
+  // MARK: Ending
+
   /// Names an action that waits for the loop's end.
   package struct EndObserver: Hashable, Sendable {
     fileprivate let number: UInt64
   }
 
-  /// Runs `action` when the loop is about to end, while descriptors can still be deregistered and closed properly;
-  /// returns nil, and runs nothing, if it has ended.
-  package func whenEnding(_ action: @escaping () -> Void) -> EndObserver? {
+  /// Runs `action` when the loop is about to end, while descriptors can still be deregistered and closed in order.
+  ///
+  /// - Parameter action: Receives what failed, or nil if the loop was told to stop.
+  /// - Returns: Nil, without running anything, if the loop has ended.
+  package func whenEnding(_ action: @escaping (SystemError?) -> Void) -> EndObserver? {
     assertOnThread()
     guard poller != nil else { return nil }
     nextEndObserver += 1
@@ -265,17 +296,17 @@ package final class EventLoop {
     return observer
   }
 
-  /// Lets go of an action that waits for the loop's end.
+  /// Releases an action that waits for the loop's end.
   package func cancel(_ observer: EndObserver?) {
     assertOnThread()
     if let observer { endObservers[observer] = nil }
   }
 
-  /// Tells the observers, lets go of every handler and timer, and closes the poller.
+  /// Calls the observers, releases every handler and timer, and closes the poller.
   private func end() {
     while let (observer, action) = endObservers.first {
       endObservers[observer] = nil
-      action()
+      action(failure)
     }
     let handlers = slots.compactMap(\.handler)
     slots.removeAll()
@@ -283,6 +314,7 @@ package final class EventLoop {
     timers = TimerQueue()
     poller = nil
     wake = nil
+    // Released last: a handler that is freed may use the loop.
     _ = handlers
   }
 }

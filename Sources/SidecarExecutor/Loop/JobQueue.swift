@@ -1,12 +1,10 @@
-internal import CSidecarSystem
-
 /// One thing to run on a sidecar thread.
 enum Job {
   /// A piece of a task that is isolated to an actor on this executor.
   case isolated(UnownedJob, UnownedSerialExecutor)
   /// A piece of a task that merely prefers this executor.
   case preferring(UnownedJob, UnownedTaskExecutor)
-  /// A closure posted by this package: a quarter of a task's cost, and ordered like one.
+  /// A closure posted by this package: a quarter of a task's cost, in the same order.
   case closure(@Sendable () -> Void)
 
   func run() {
@@ -18,28 +16,27 @@ enum Job {
   }
 }
 
-/// What is handed to a sidecar thread from anywhere, in the order it came.
+/// The jobs of a sidecar thread, in the order in which they came from any thread.
 ///
-/// Three rules hold it together:
-/// - **A wake is paid for only when the loop sleeps.** The parked flag is written and read under the queue's lock: the
-///   loop sets it when it finds nothing to do, and clears it as soon as it is awake; an enqueue in between clears it and
-///   signals. Nothing can slip in between.
+/// Three rules:
+/// - **Only a loop that sleeps is woken.** The parked flag is written and read under the queue's lock. The loop sets it when it
+///   finds nothing to do, and clears it when it is awake; an enqueue in between clears it and signals. No job can slip in
+///   between.
 /// - **Order is arrival.** Priorities are ignored: reordering jobs would reorder frames.
-/// - **Nothing is lost.** Once the thread has ended, jobs still run, one at a time and in order, on a Dispatch worker
-///   that stands in for the thread: a task that awaits an actor whose thread is gone gets its turn, and its error.
+/// - **Nothing is lost.** Once the thread has ended, a fallback executor runs the jobs, one at a time and in order, on a worker
+///   of ``BlockingWorkQueue``. A task that awaits an actor whose thread is gone gets its turn, and its error.
 final class JobQueue: Sendable {
   private struct State {
     var waiting: [Job] = []
     /// The loop sleeps in its poller, or is about to; the next enqueue has to wake it.
     var isParked = false
     var stopRequested = false
-    /// Present while the thread runs. Its presence says who runs the jobs: the loop, or the fallback executor.
+    /// Present while the thread runs: then the loop runs the jobs, and otherwise the fallback executor.
     var wake: WakeSignal?
-    /// A fallback executor is at work on `waiting`.
+    /// The fallback executor is working on `waiting`.
     var fallbackIsRunning = false
 
-    /// What has to be signalled so that the loop sees what has changed; nil if it does not sleep. On its own thread it
-    /// does not, whatever it said before it last did.
+    /// What to signal so that the loop sees a change; nil if it is awake, as it is when the caller is on its thread.
     mutating func takeWake(onThread: Bool) -> WakeSignal? {
       guard isParked, !onThread else { return nil }
       isParked = false
@@ -53,18 +50,14 @@ final class JobQueue: Sendable {
     state = Locked(State(wake: wake))
   }
 
-  /// Whether the calling thread is the sidecar thread, or stands in for it.
-  ///
-  /// Asked through an opaque C function: see `csidecar_current_executor`.
-  var isCurrent: Bool {
-    csidecar_current_executor() == Unmanaged.passUnretained(self).toOpaque()
-  }
+  private var marker: UnsafeRawPointer { UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque()) }
+
+  /// Whether the calling thread is the sidecar thread, or runs its jobs as the fallback executor.
+  var isCurrent: Bool { CurrentExecutor.marker == marker }
 
   /// Runs `body` with the calling thread marked as this queue's.
   func asCurrent(_ body: () -> Void) {
-    let previous = csidecar_exchange_current_executor(Unmanaged.passUnretained(self).toOpaque())
-    body()
-    _ = csidecar_exchange_current_executor(previous)
+    CurrentExecutor.with(marker, body)
   }
 
   // MARK: From any thread
@@ -80,14 +73,13 @@ final class JobQueue: Sendable {
       return state.takeWake(onThread: isCurrent)
     }
     // Outside the lock, so that the woken loop does not run straight into it.
-    wake?.signal()
+    signal(wake)
     if needsFallback { startFallback() }
   }
 
   /// Ends the loop's sleep, if it sleeps.
   func wake() {
-    let wake = state.withLock { $0.takeWake(onThread: isCurrent) }
-    wake?.signal()
+    signal(state.withLock { $0.takeWake(onThread: isCurrent) })
   }
 
   /// Asks the loop to end after the jobs that it finds waiting.
@@ -96,15 +88,21 @@ final class JobQueue: Sendable {
       state.stopRequested = true
       return state.takeWake(onThread: isCurrent)
     }
-    wake?.signal()
+    signal(wake)
+  }
+
+  /// Signals, now or, if the system refuses, as soon as it lets somebody: nobody else would signal again.
+  private func signal(_ wake: WakeSignal?) {
+    guard let wake, !wake.signal() else { return }
+    TimerThread.shared.retry { wake.signal() }
   }
 
   // MARK: From the loop
 
-  /// What the loop has to do before it may sleep.
+  /// What the loop has to do before it can sleep.
   enum Work { case none, jobs, stop }
 
-  /// Tells whether there is work; if there is none, the next enqueue will signal.
+  /// Returns whether there is work; if there is none, the next enqueue will signal.
   func park() -> Work {
     state.withLock { state in
       if state.stopRequested { return .stop }
@@ -114,12 +112,12 @@ final class JobQueue: Sendable {
     }
   }
 
-  /// Takes note that the loop is awake, and will look for jobs before it sleeps again.
+  /// Says that the loop is awake, and will look for jobs before it sleeps again.
   func unpark() {
     state.withLock { $0.isParked = false }
   }
 
-  /// Moves the waiting jobs into `batch`, which must be empty, and lends the queue its storage.
+  /// Moves the waiting jobs into `batch`, which must be empty and whose storage the queue goes on with.
   func take(into batch: inout [Job]) {
     state.withLock { state in
       state.isParked = false
@@ -127,8 +125,8 @@ final class JobQueue: Sendable {
     }
   }
 
-  /// Hands the queue over to the fallback executor, as the last thing the thread does with it. Jobs that are still waiting, or
-  /// come later, run there.
+  /// Hands the queue over to the fallback executor, which runs the jobs that still wait or come later. The thread's last use
+  /// of it.
   func end() {
     var released: WakeSignal?
     let needsFallback = state.withLock { state in

@@ -1,13 +1,13 @@
-/// Names one scheduled timer; never used twice in one queue, but for one that is left alone for 2^32 others in its place.
+/// Names one scheduled timer. A slot and its generation: not reused in one queue before 2^32 others have had the slot.
 package struct TimerID: Hashable, Sendable {
   fileprivate let slot: UInt32
   fileprivate let generation: UInt32
 }
 
-/// What is to be done when, earliest first; equal times in the order they were scheduled.
+/// Actions and when they are due, earliest first; equal times in the order of scheduling.
 ///
-/// A binary heap with cancellation by tombstone: cancelling forgets the action at once (so nothing it captured lives
-/// on) and leaves a dead entry in the heap, which is dropped when it reaches the top, or all together when more than
+/// A binary heap with cancellation by tombstone: cancelling removes the action at once, so that nothing it captured lives
+/// on, and leaves a dead entry in the heap. The entry is dropped when it reaches the top, or with all others when more than
 /// half of the entries are dead. The time is passed in; there is no clock here.
 package struct TimerQueue {
   package typealias Instant = MonotonicInstant
@@ -22,7 +22,7 @@ package struct TimerQueue {
     }
   }
 
-  /// Where an action is kept: in an array and not in a dictionary, whose hashing would cost more than the rest.
+  /// Holds an action. In an array and not in a dictionary, whose hashing would cost more than the rest.
   private struct Slot {
     var generation: UInt32 = 0
     var action: (() -> Void)?
@@ -49,8 +49,9 @@ package struct TimerQueue {
     return timer
   }
 
-  /// Forgets a timer, and returns its action for the caller to let go of; one that has already run or was cancelled is left
-  /// alone.
+  /// Removes a timer.
+  ///
+  /// - Returns: Its action, for the caller to release outside of its lock; nil if it was taken out or cancelled before.
   @discardableResult
   package mutating func cancel(_ timer: TimerID) -> (() -> Void)? {
     guard let action = takeAction(timer) else { return nil }
@@ -65,7 +66,7 @@ package struct TimerQueue {
     return action
   }
 
-  /// When the earliest timer is due, or nil if there is none.
+  /// When the earliest timer is due that waits for its time; nil if there is none.
   package mutating func nextDue() -> Instant? {
     while let top = heap.first {
       if isLive(top.timer) { return top.due }
@@ -74,13 +75,20 @@ package struct TimerQueue {
     return nil
   }
 
-  /// Takes the earliest timer out if it is due at `now`.
+  /// Removes the earliest timer, and returns its action, if it is due at `now`.
   package mutating func popDue(at now: Instant) -> (() -> Void)? {
-    guard let due = nextDue(), due <= now else { return nil }
-    return takeAction(removeTop().timer)
+    nextDueTimer(at: now).flatMap { takeAction($0) }
   }
 
-  /// Whether a timer still has its slot. One of another queue, such as the one that a loop had before it ended, has none.
+  /// Names the earliest timer if it is due at `now`, each timer once.
+  ///
+  /// Its action stays: ``cancel(_:)`` returns it, to whoever wants to run it or to get rid of it.
+  mutating func nextDueTimer(at now: Instant) -> TimerID? {
+    guard let due = nextDue(), due <= now else { return nil }
+    return removeTop().timer
+  }
+
+  /// Whether a timer still has its slot. A timer of another queue, such as the one of a loop that has ended, has none.
   private func isLive(_ timer: TimerID) -> Bool {
     Int(timer.slot) < slots.count && slots[Int(timer.slot)].generation == timer.generation
   }
@@ -90,7 +98,7 @@ package struct TimerQueue {
     return UInt32(truncatingIfNeeded: slots.count - 1)
   }
 
-  /// Takes the action out of its slot, which another timer can use from then on.
+  /// Takes the action out of its slot, which is free for another timer then.
   private mutating func takeAction(_ timer: TimerID) -> (() -> Void)? {
     guard isLive(timer) else { return nil }
     slots[Int(timer.slot)].generation &+= 1

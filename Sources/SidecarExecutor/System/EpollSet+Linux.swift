@@ -1,10 +1,22 @@
 internal import CSidecarSystem
 internal import Glibc
 
-/// Any number of descriptors, in the kernel's keeping.
+/// Any number of descriptors, watched with epoll.
 struct EpollSet: ~Copyable {
+  enum Operation {
+    case add, modify, remove
+
+    fileprivate var code: Int32 {
+      switch self {
+      case .add: EPOLL_CTL_ADD
+      case .modify: EPOLL_CTL_MOD
+      case .remove: EPOLL_CTL_DEL
+      }
+    }
+  }
+
   /// How many ready descriptors one wait reports: enough to pay for the system call, few enough to stay fair to timers
-  /// and jobs. What does not fit is reported by the next one.
+  /// and jobs. The next wait reports the rest.
   private static let capacity = 64
 
   private let epoll: FileDescriptor
@@ -23,16 +35,22 @@ struct EpollSet: ~Copyable {
   }
 
   func control(
-    _ operation: Int32, _ descriptor: Int32, _ interest: Readiness, _ token: UInt64
+    _ operation: Operation, _ descriptor: Int32, _ interest: Readiness, _ token: UInt64
   ) throws(SystemError) {
-    let error = csidecar_epoll_ctl(epoll.number, operation, descriptor, interest.rawValue, token)
+    let error = csidecar_epoll_ctl(epoll.number, operation.code, descriptor, interest.rawValue, token)
     guard error == 0 else { throw SystemError("epoll_ctl", code: error) }
   }
 
-  mutating func wait(milliseconds: Int32) -> Int {
-    let count = csidecar_epoll_wait(epoll.number, events, CInt(EpollSet.capacity), milliseconds)
-    precondition(count >= 0 || count == -EINTR, "epoll_wait failed with errno \(-count)")
-    foundCount = Int(max(0, count))
+  mutating func wait(milliseconds: Int32) throws(SystemError) -> Int {
+    foundCount = 0
+    let count =
+      SystemFaults.next(.poll).map { -$0 }
+      ?? csidecar_epoll_wait(epoll.number, events, CInt(EpollSet.capacity), milliseconds)
+    guard count >= 0 else {
+      if count == -EINTR { return 0 }
+      throw SystemError("epoll_wait", code: -count)
+    }
+    foundCount = Int(count)
     return foundCount
   }
 

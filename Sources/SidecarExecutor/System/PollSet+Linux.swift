@@ -1,16 +1,16 @@
 internal import Glibc
 
-/// Up to two descriptors: the thread's own, with which it is woken, and a socket.
+/// Up to two descriptors, watched with `poll`: the one that wakes the thread, and a socket.
 struct PollSet {
   private static let capacity = 2
 
   private var watched = InlineArray<2, pollfd>(repeating: pollfd())
   private var tokens = InlineArray<2, UInt64>(repeating: 0)
   private(set) var count = 0
-  /// What the last wait found. Kept apart, since whoever is told of one may remove the other.
+  /// What the last wait found. Kept apart, because the handler of one descriptor may remove the other.
   private var found = InlineArray<2, Poller.Event>(repeating: (0, []))
 
-  /// Returns false, and does nothing, where there is no place left.
+  /// Returns false, and does nothing, if the set is full.
   mutating func add(_ descriptor: Int32, interest: Readiness, token: UInt64) -> Bool {
     guard count < PollSet.capacity else { return false }
     watched[count] = pollfd(fd: descriptor, events: interest.pollEvents, revents: 0)
@@ -39,15 +39,20 @@ struct PollSet {
     (watched[index].fd, Readiness(pollEvents: watched[index].events), tokens[index])
   }
 
-  mutating func wait(milliseconds: Int32) -> Int {
-    var span = watched.mutableSpan
-    let status = span.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
-    guard status >= 0 || errno == EINTR else {
-      // There is no other way to wait without a descriptor more, and a thread that can't wait can't keep its promises.
-      fatalError(
-        "\(SystemError("poll", code: errno)). It needs RLIMIT_NOFILE to be \(count) at least; lower it no further.")
+  mutating func wait(milliseconds: Int32) throws(SystemError) -> Int {
+    let status: Int32
+    if let code = SystemFaults.next(.poll) {
+      status = -1
+      errno = code
+    } else {
+      var span = watched.mutableSpan
+      status = span.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t(count), milliseconds) }
     }
-    guard status > 0 else { return 0 }
+    guard status > 0 else {
+      // EINVAL: RLIMIT_NOFILE has been lowered below the number of descriptors.
+      if status < 0, errno != EINTR { throw SystemError("poll", code: errno) }
+      return 0
+    }
     var foundCount = 0
     for index in 0..<count where watched[index].revents != 0 {
       found[foundCount] = (tokens[index], Readiness(pollEvents: watched[index].revents))
@@ -60,12 +65,12 @@ struct PollSet {
 }
 
 extension Readiness {
-  /// In the words of `poll`, which has the same bits as epoll: the C module has the compiler check that.
+  /// The bits of `poll`, which are those of epoll: the C module asserts it.
   fileprivate var pollEvents: Int16 { Int16(truncatingIfNeeded: rawValue) }
 
   fileprivate init(pollEvents: Int16) {
     self.init(rawValue: UInt32(UInt16(bitPattern: pollEvents)))
-    // Not open: whoever asks will be told.
+    // The descriptor is not open. Its handler finds out by its next call.
     if rawValue & UInt32(POLLNVAL) != 0 { insert(.failed) }
   }
 }

@@ -1,12 +1,15 @@
 internal import CSidecarSystem
 internal import Glibc
+internal import Synchronization
 
-/// How other threads end a poll: an `eventfd` that the poller watches.
+/// Ends a poll from another thread: an `eventfd` that the poller watches.
 ///
-/// A reference to the signal keeps the descriptor open, so a thread that is about to write can never hit a descriptor
-/// that was closed and given to somebody else in between; the last reference closes it.
+/// Whoever signals holds a reference, which keeps the descriptor open: its number cannot be closed and given to somebody
+/// else just before the write.
 package final class WakeSignal: Sendable {
   package let descriptor: Int32
+  /// A signal could not be written, and nobody has managed to repeat it yet.
+  private let isOverdue = Atomic(false)
 
   package init() throws(SystemError) {
     descriptor = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
@@ -17,16 +20,32 @@ package final class WakeSignal: Sendable {
     close(descriptor)
   }
 
+  /// Whether a signal could not be written. While it is true, the loop must not sleep for long.
+  var hasLostSignal: Bool { isOverdue.load(ordering: .relaxed) }
+
   /// Makes the poller return, now or the next time it polls.
-  package func signal() {
+  ///
+  /// - Returns: False if the system refused. The caller has to try again later.
+  package func signal() -> Bool {
     var one: UInt64 = 1
-    // It would take 2^64 signals to fill the counter.
-    _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+    var code: Int32
+    repeat {
+      code = SystemFaults.next(.wake) ?? (write(descriptor, &one, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
+    } while code == EINTR
+    // EAGAIN: the counter is full, so that the poller has something to report.
+    let isWritten = code == 0 || code == EAGAIN
+    if !isWritten || hasLostSignal { isOverdue.store(!isWritten, ordering: .relaxed) }
+    return isWritten
   }
 
   /// Takes back the signals so far, which the poller would report again and again.
+  ///
+  /// If the system refuses, the poller reports them again, and the next turn repeats this.
   func clear() {
     var count: UInt64 = 0
-    _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
+    var code: Int32
+    repeat {
+      code = SystemFaults.next(.clearWake) ?? (read(descriptor, &count, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
+    } while code == EINTR
   }
 }

@@ -8,10 +8,10 @@ package enum WaitResult<Value: Sendable>: Sendable {
 
 /// A value that is set once, and that any number of tasks and threads can wait for.
 ///
-/// Every wait ends: with the value, at its deadline, or (for a task) at its cancellation. TimerThread do not depend on
-/// the sidecar thread, which may be held by a user's closure, nor on the concurrency pool, which may be full.
+/// Every wait ends: with the value, at its deadline, or (for a task) at its cancellation. Deadlines depend neither on the
+/// sidecar thread, which a user's closure may hold, nor on the concurrency pool, which may be full.
 ///
-/// Inlinable, so that it is compiled for each type of value: as generic code, a wait would cost ten times as much.
+/// Inlinable, so that it is compiled for each type of value: generic code would make a wait ten times as expensive.
 @usableFromInline
 package final class Promise<Value: Sendable>: Sendable {
   @usableFromInline
@@ -24,7 +24,7 @@ package final class Promise<Value: Sendable>: Sendable {
   @usableFromInline
   struct State {
     @usableFromInline var value: Value?
-    /// In the order in which they began to wait; hardly ever more than one or two.
+    /// In the order in which they began to wait; rarely more than one or two.
     @usableFromInline var waiters: [(id: UInt64, waiter: Waiter)] = []
     @usableFromInline var nextID: UInt64 = 0
 
@@ -51,10 +51,12 @@ package final class Promise<Value: Sendable>: Sendable {
   /// The value, if it is there.
   @inlinable package var current: Value? { state.withLock { $0.value } }
 
-  /// How many are waiting. Whoever has given up must not be among them.
+  /// How many are waiting. A wait that has given up is not counted.
   @inlinable package var waiterCount: Int { state.withLock { $0.waiters.count } }
 
-  /// Sets the value and ends every wait; returns false, and does nothing, if there was one already.
+  /// Sets the value and ends every wait.
+  ///
+  /// - Returns: False, without effect, if there was a value already.
   @discardableResult
   @inlinable
   package func complete(_ value: Value) -> Bool {
@@ -72,7 +74,7 @@ package final class Promise<Value: Sendable>: Sendable {
       case .closure: break
       }
     }
-    // Last: a closure may lead to code of the application's, which blocks, and no call may wait for that.
+    // Last: a closure may run the application's code, which may block, and no wait may depend on that.
     for case (_, .closure(let closure)) in waiters { closure(value) }
     return isFirst
   }
@@ -88,9 +90,11 @@ package final class Promise<Value: Sendable>: Sendable {
     if let value { body(value) }
   }
 
-  /// Blocks the calling thread until the value is there or the deadline has passed (then: nil).
+  /// Blocks the calling thread until the value is there or the deadline has passed.
   ///
   /// Must not be called on a sidecar thread, nor in a task.
+  ///
+  /// - Returns: The value, or nil at the deadline.
   @inlinable
   package func wait(until deadline: Deadline) -> Value? {
     let semaphore = Semaphore()
@@ -118,7 +122,7 @@ package final class Promise<Value: Sendable>: Sendable {
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
       await TaskWaiter.wait { task in
-        // The timer and the cancellation may already have come, and found nobody to resume: look again under the lock.
+        // The timer or the cancellation may have come before the task was on the list: look again under the lock.
         let result: WaitResult<Value>? = state.withLock { state in
           if let value = state.value { return .value(value) }
           if Task.isCancelled { return .cancelled }
@@ -133,7 +137,7 @@ package final class Promise<Value: Sendable>: Sendable {
     }
   }
 
-  /// Suspends until the value is there, whatever becomes of the task. For values that are certain to come.
+  /// Suspends until the value is there, even if the task is cancelled. For values that are certain to come.
   @inlinable
   package func uncancellableValue() async -> Value {
     await TaskWaiter.wait { task in

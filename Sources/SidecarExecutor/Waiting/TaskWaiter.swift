@@ -1,19 +1,20 @@
 public import Synchronization
 
-/// A task that waits to be given a value, once.
+/// A task that waits for a value, which it gets once.
 ///
-/// The value goes through here and not through the continuation: a continuation that is resumed before its task has
-/// suspended synchronises the two, but the runtime (6.3) does not tell ThreadSanitizer so.
+/// The value does not travel through the continuation. If a continuation is resumed before its task has suspended, the
+/// runtime synchronises the two, but the one of Swift 6.3 does not tell ThreadSanitizer.
 @usableFromInline
 package final class TaskWaiter<Value: Sendable>: @unchecked Sendable {
-  // Safe to share: the continuation is written before anybody is shown the task; the value before the flag, and read behind it.
+  // Safe to share: the continuation is written before the object is shared. The value is written before the flag is set
+  // and read after the flag was seen.
   @usableFromInline var continuation: UnsafeContinuation<Void, Never>?
   @usableFromInline var value: Value?
   @usableFromInline let isGiven = Atomic(false)
 
   @inlinable init() {}
 
-  /// Suspends until the task is given a value. `body` shows it to whoever will do that, or does it itself.
+  /// Suspends until ``resume(returning:)`` is called on what `body` is given: by `body`, or later by others.
   @inlinable
   package static func wait(_ body: (TaskWaiter<Value>) -> Void) async -> Value {
     let task = TaskWaiter<Value>()
@@ -30,8 +31,8 @@ package final class TaskWaiter<Value: Sendable>: @unchecked Sendable {
   /// Gives the task its value, and resumes it. Called once, and not under a lock.
   @inlinable
   package func resume(returning value: consuming Value) {
-    // Unsafe, because the check costs more than the rest of a wait. Whoever takes a task off its list resumes it, and
-    // nobody else does.
+    // Unsafe, because the check costs more than the rest of a wait. Only the code that takes a task off its list resumes
+    // it.
     let continuation = self.continuation
     self.value = value
     isGiven.store(true, ordering: .releasing)

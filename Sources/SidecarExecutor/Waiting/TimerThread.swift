@@ -1,96 +1,125 @@
-internal import CSidecarSystem
-internal import Glibc
-
-/// Runs an action at a deadline, off every thread that user code could hold.
+/// The deadlines of the process, and the thread that waits for the earliest of them.
 ///
-/// The action must not block, nor run code of the application's: one thread serves all timers of the process, one after
-/// the other. Cancelled, or dropped, a timer lets go of its action at once instead of keeping it until the deadline.
-@usableFromInline
-package final class DeadlineTimer: Sendable {
-  private let timer: TimerID?
-
-  /// Arms the timer; ``Deadline/never`` arms nothing. A deadline that has passed runs the action soon, elsewhere.
-  @usableFromInline
-  package init(_ deadline: Deadline, _ action: @escaping @Sendable () -> Void) {
-    timer = deadline.instant.map { TimerThread.shared.schedule(at: $0, action) }
-  }
-
-  deinit {
-    cancel()
-  }
-
-  /// Disarms the timer; harmless when it has run or was cancelled.
-  @usableFromInline
-  package func cancel() {
-    if let timer { TimerThread.shared.cancel(timer) }
-  }
-}
-
-/// The deadlines of the process, and the one thread that waits for the earliest of them.
+/// Nearly all deadlines are cancelled, and cancelling costs only the lock: the thread is woken only by a deadline that is
+/// earlier than the one it sleeps for. Dispatch's timers would each wake a thread twice, and need descriptors.
 ///
-/// Nearly all deadlines are cancelled, and cancelling costs nothing but the lock: the thread is woken only for a deadline
-/// that is earlier than what it sleeps for. Timers of Dispatch's would each wake its manager's thread twice, and bring
-/// workers and descriptors that come and go. This thread begins with the first deadline, and stays.
-private final class TimerThread: Sendable {
+/// The thread itself never touches an action: it only names the timers that are due to a ``BlockingWorkQueue``, whose workers
+/// take the actions out and run them. Running an action, or releasing what it captured, may run the application's code,
+/// which may block. A worker always makes sure that another one is in reserve, so that one action delays no other.
+final class TimerThread: Sendable {
   static let shared = TimerThread()
+
+  /// How soon something that failed is tried again.
+  static let retryInterval = Duration.milliseconds(10)
+
+  /// Does something that may fail, without waiting; returns whether it is done.
+  typealias Attempt = @Sendable () -> Bool
 
   private struct State: ~Copyable {
     var timers = TimerQueue()
-    /// The thread sleeps, or is about to, until `wakesAt`, or for ever.
+    var attempts: [Attempt] = []
+    var isStarted = false
+    /// The thread sleeps, or is about to, until `wakesAt`, or without end.
     var isAsleep = false
     var wakesAt: MonotonicInstant?
+
+    /// Whether the thread has to be woken to be awake at `instant`.
+    mutating func mustWake(at instant: MonotonicInstant) -> Bool {
+      guard isAsleep, wakesAt.map({ instant < $0 }) ?? true else { return false }
+      wakesAt = instant
+      return true
+    }
   }
 
   private let state = Locked(State())
-  // Safe to share: it has a lock of its own.
-  private nonisolated(unsafe) let alarm = csidecar_alarm_create()
+  private let woken = Semaphore()
+  private let actions = BlockingWorkQueue(name: "sidecar-expiry", minimumThreads: 1, maximumThreads: 64)
 
-  private init() {
-    let context = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    if csidecar_thread_start(&thread, "sidecar-timers", timerThreadMain, context.toOpaque()) == 0 {
-      pthread_detach(thread)
-    } else {
-      // The process has too many threads. Dispatch may still have one.
-      context.release()
-      BlockingWorkQueue.run { self.serve() }
+  /// Starts the thread and the first worker for actions; does nothing if they are there. One caller at a time.
+  func start() throws(SystemError) {
+    try actions.prepare()
+    guard state.withLock({ !$0.isStarted }) else { return }
+    LiveCounters.helperThreads.increment()
+    do throws(SystemError) {
+      try SystemThread.detached("sidecar-timers") { self.serve() }
+    } catch {
+      LiveCounters.helperThreads.decrement()
+      throw error
     }
+    state.withLock { $0.isStarted = true }
   }
 
+  // MARK: From any thread
+
   func schedule(at due: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> TimerID {
+    // Every sidecar thread has started it. If the system has no thread now, the timer waits for the next attempt.
+    if !HelperThreads.areRunning { try? HelperThreads.start() }
     let (timer, mustWake) = state.withLock { state in
       let timer = state.timers.schedule(at: due, action)
-      guard state.isAsleep, state.wakesAt.map({ due < $0 }) ?? true else { return (timer, false) }
-      state.wakesAt = due
-      return (timer, true)
+      return (timer, state.mustWake(at: due))
     }
-    if mustWake { csidecar_alarm_wake(alarm) }
+    if mustWake { woken.signal() }
     return timer
   }
 
   func cancel(_ timer: TimerID) {
-    // Let go of outside of the lock: what it holds may have timers of its own to cancel.
+    // Released outside of the lock: what the action holds may have timers of its own to cancel.
     let action = state.withLock { $0.timers.cancel(timer) }
     _ = consume action
   }
 
-  fileprivate func serve() {
+  /// Repeats `attempt` every ``retryInterval`` until it succeeds.
+  ///
+  /// For the package's own use only: it runs on the timers' thread, so it must not wait, run the application's code or hold
+  /// its objects.
+  func retry(_ attempt: @escaping Attempt) {
+    if !HelperThreads.areRunning { try? HelperThreads.start() }
+    let mustWake = state.withLock { state in
+      state.attempts.append(attempt)
+      return state.mustWake(at: .now + TimerThread.retryInterval)
+    }
+    if mustWake { woken.signal() }
+  }
+
+  // MARK: On the thread
+
+  private func serve() {
     while true {
-      var due: [() -> Void] = []
-      let next = state.withLock { state in
+      var due: [TimerID] = []
+      var attempts: [Attempt] = []
+      let wakesAt = state.withLock { state in
         let now = MonotonicInstant.now
-        while let action = state.timers.popDue(at: now) { due.append(action) }
-        state.isAsleep = due.isEmpty
+        while let timer = state.timers.nextDueTimer(at: now) { due.append(timer) }
+        swap(&attempts, &state.attempts)
+        state.isAsleep = due.isEmpty && attempts.isEmpty
         state.wakesAt = state.timers.nextDue()
-        return Deadline(state.wakesAt)
+        return state.wakesAt
       }
-      for action in due { action() }
-      if due.isEmpty { csidecar_alarm_sleep(alarm, next.remaining?.wholeNanoseconds ?? -1) }
+      for timer in due { handOver(timer) }
+      if !attempts.isEmpty { repeatAttempts(attempts) } else if due.isEmpty { _ = woken.wait(until: Deadline(wakesAt)) }
     }
   }
-}
 
-// At file scope: written as a closure in a context that is isolated to the main actor, it would trap on the new thread.
-private func timerThreadMain(_ context: UnsafeMutableRawPointer) {
-  Unmanaged<TimerThread>.fromOpaque(context).takeRetainedValue().serve()
+  /// Has a worker run the action of a timer that is due, unless it is cancelled before.
+  private func handOver(_ timer: TimerID) {
+    actions.append { [self] in
+      let action = state.withLock { $0.timers.cancel(timer) }
+      action?()
+    }
+  }
+
+  /// Tries again what failed before, and sleeps until the next time if something still fails.
+  private func repeatAttempts(_ attempts: [Attempt]) {
+    let failed = attempts.filter { !$0() }
+    guard !failed.isEmpty else { return }
+    let wakesAt = state.withLock { state in
+      state.attempts += failed
+      let retryAt = MonotonicInstant.now + TimerThread.retryInterval
+      let wakesAt = min(retryAt, state.timers.nextDue() ?? retryAt)
+      state.isAsleep = true
+      state.wakesAt = wakesAt
+      return wakesAt
+    }
+    _ = woken.wait(until: Deadline(wakesAt))
+  }
 }

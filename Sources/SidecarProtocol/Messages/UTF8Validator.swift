@@ -1,4 +1,4 @@
-internal import CSidecarSystem
+internal import CSidecarBytes
 
 /// Checks that bytes are UTF-8 as RFC 3629 defines it, in pieces of any size.
 ///

@@ -1,13 +1,15 @@
 internal import Glibc
 
-/// A point in time, on the clock that every wait here goes by: `CLOCK_MONOTONIC`, which nobody can set.
+/// A point in time, by the clock of every wait in this package: `CLOCK_MONOTONIC`, which nobody can set.
 ///
-/// A number and nothing else. `ContinuousClock.Instant` has a layout that is only known while the program runs, and so has
-/// every structure with one in it: each access, copy and comparison would be a call through a table. And its clock goes on
-/// while the machine is suspended, which that of `epoll_wait` and semaphores does not.
+/// Only a number. `ContinuousClock.Instant` has a layout that is known at run time only, and so has every structure that
+/// contains one: each access, copy and comparison would be a call through a table. It also goes on while the machine is
+/// suspended, unlike the clock of `epoll_wait` and of semaphores.
+///
+/// Arithmetic never overflows: it ends at the first or last instant that there is.
 @frozen @usableFromInline
 package struct MonotonicInstant: Comparable, Hashable, Sendable {
-  /// Since an arbitrary start; 292 years fit, and what would come later is as good as never.
+  /// Nanoseconds since an arbitrary start. 292 years fit, and later is as good as never.
   @usableFromInline package let nanoseconds: Int64
 
   @inlinable
@@ -15,21 +17,25 @@ package struct MonotonicInstant: Comparable, Hashable, Sendable {
     self.nanoseconds = nanoseconds
   }
 
-  /// This moment.
+  /// The present.
   @usableFromInline package static var now: MonotonicInstant {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return MonotonicInstant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
   }
 
-  /// The instant `duration` later, to the nanosecond that is not earlier.
+  /// The instant `duration` later, rounded up to a nanosecond.
   @usableFromInline
   package func advanced(by duration: Duration) -> MonotonicInstant {
-    let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.wholeNanoseconds)
-    return MonotonicInstant(nanoseconds: overflow ? (duration < .zero ? .min : .max) : sum)
+    advanced(byNanoseconds: duration.wholeNanoseconds)
   }
 
-  /// How long it is until `other`; negative if that was before.
+  private func advanced(byNanoseconds offset: Int64) -> MonotonicInstant {
+    let (sum, overflow) = nanoseconds.addingReportingOverflow(offset)
+    return MonotonicInstant(nanoseconds: overflow ? (offset < 0 ? .min : .max) : sum)
+  }
+
+  /// How long it is until `other`; negative if that is earlier.
   @usableFromInline
   package func duration(to other: MonotonicInstant) -> Duration {
     let (difference, overflow) = other.nanoseconds.subtractingReportingOverflow(nanoseconds)
@@ -43,7 +49,7 @@ package struct MonotonicInstant: Comparable, Hashable, Sendable {
 
   @usableFromInline
   package static func - (instant: MonotonicInstant, duration: Duration) -> MonotonicInstant {
-    instant.advanced(by: .zero - duration)
+    instant.advanced(byNanoseconds: duration.negatedWholeNanoseconds)
   }
 
   @inlinable

@@ -1,14 +1,14 @@
 public import Glibc
 
-/// State that may only be touched while its lock is held.
+/// State that can only be touched while its lock is held.
 ///
-/// What a lock protects lives *inside* it: there is no way to read the state without taking the lock. The lock is a
-/// heap-allocated pthread mutex rather than `Synchronization.Mutex`, which ThreadSanitizer cannot see. The state lives
-/// behind a pointer, so reaching it costs no exclusivity check: the lock already guarantees exclusivity.
+/// The state lives *inside* the lock: there is no way to read it without taking the lock. The lock is a heap-allocated
+/// pthread mutex and not `Synchronization.Mutex`, which ThreadSanitizer cannot see. The state is reached through a pointer,
+/// which costs no exclusivity check: the lock guarantees exclusivity. A structure that cannot be copied, and not a class,
+/// saves an object for each lock and can be specialised.
 ///
-/// A structure that cannot be copied and not a class: one object fewer for each lock, and the compiler sees through it.
-///
-/// The body of ``withLock(_:)`` runs no user code, resumes no continuation and makes no system call that can wait.
+/// The body of ``withLock(_:)`` runs no user code, resumes no continuation, releases no object of the application's and
+/// makes no system call that can wait.
 @usableFromInline
 package struct Locked<State: ~Copyable>: ~Copyable, @unchecked Sendable {
   // Safe to share: `state` is only reached between lock and unlock of `mutex`, and both pointers never change.
@@ -18,10 +18,10 @@ package struct Locked<State: ~Copyable>: ~Copyable, @unchecked Sendable {
   /// Wraps `initial` in a new, unlocked lock.
   @inlinable
   package init(_ initial: consuming sending State) {
-    // One block for both: there are a dozen locks in a sidecar, and ten thousand sidecars in a process.
+    // One block for both: a sidecar has a dozen locks, and a process may have ten thousand sidecars.
     let alignment = max(MemoryLayout<pthread_mutex_t>.alignment, MemoryLayout<State>.alignment)
     let offset = (MemoryLayout<pthread_mutex_t>.size + alignment - 1) & ~(alignment - 1)
-    // As `malloc` aligns it, which is enough for everything here, and cheaper than asking for an alignment.
+    // What `malloc` aligns to is enough for everything here, and cheaper than asking for an alignment.
     precondition(alignment <= 16, "\(State.self) needs more alignment than malloc gives.")
     guard let block = malloc(offset + MemoryLayout<State>.size) else { fatalError("Out of memory for a lock.") }
     mutex = block.initializeMemory(as: pthread_mutex_t.self, repeating: pthread_mutex_t(), count: 1)

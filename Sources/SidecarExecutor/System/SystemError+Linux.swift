@@ -1,7 +1,7 @@
 internal import CSidecarSystem
 internal import Glibc
 
-/// A system call that failed: which one, and the system's reason.
+/// A system call that failed, with the system's reason.
 public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The name of the call, such as `connect`.
   public let call: String
@@ -13,6 +13,12 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     self.call = call
     self.code = code
   }
+
+  /// The error of a descriptor or a loop that is closed.
+  package static func notOpen(_ call: String) -> SystemError { SystemError(call, code: EBADF) }
+
+  /// Whether the system was short of something for the moment, so that the same call may succeed later.
+  package var isTransient: Bool { code == EAGAIN || code == ENOMEM || code == ENOBUFS || code == EINTR }
 
   /// The system's text for the code, such as `Connection refused`.
   public var reason: String {
