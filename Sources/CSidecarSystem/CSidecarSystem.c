@@ -88,15 +88,6 @@ static struct timespec wait_end(int64_t nanoseconds) {
   return time;
 }
 
-int csidecar_thread_join(pthread_t thread, int64_t nanoseconds) {
-  struct timespec end = wait_end(nanoseconds);
-#if HAS_CLOCK_WAITS
-  return pthread_clockjoin_np(thread, NULL, WAIT_CLOCK, &end);
-#else
-  return pthread_timedjoin_np(thread, NULL, &end);
-#endif
-}
-
 int csidecar_epoll_ctl(int epoll, int operation, int descriptor, uint32_t events, uint64_t token) {
   struct epoll_event event = {.events = events, .data.u64 = token};
   return epoll_ctl(epoll, operation, descriptor, &event) == 0 ? 0 : errno;

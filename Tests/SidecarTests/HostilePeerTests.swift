@@ -88,14 +88,14 @@ import SidecarProtocol
         let filling = WebSocketMessage.binary(Array(repeating: 1, count: 64 * 1024))
         var waiting = 0
         repeat {
-          waiting = client.places.outbox.unwrittenByteCount
+          waiting = client.shared.sendQueue.unwrittenByteCount
           while try client.trySend(filling) {}
           try await Task.sleep(for: .milliseconds(50))
-        } while client.places.outbox.unwrittenByteCount != waiting
+        } while client.shared.sendQueue.unwrittenByteCount != waiting
         flood.open()
         let message = try await client.receive(timeout: .seconds(60))
         try demand(message == "still there?", "received \(message as Any)")
-        let growth = client.places.outbox.unwrittenByteCount - waiting
+        let growth = client.shared.sendQueue.unwrittenByteCount - waiting
         try demand(growth <= 0, "\(growth) bytes of pongs have been queued")
         readAgain.open()
         // One, and as many as the kernel still found room for.

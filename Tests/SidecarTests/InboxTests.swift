@@ -36,21 +36,23 @@ import SidecarProtocol
   @Test func `the end is met behind the messages, and at once when they are discarded`() {
     let kept = Inbox(capacity: 1 << 20)
     _ = deliver(texts(0..<1), to: kept)
-    kept.finish(.orderly, discarding: false)
-    guard case .message? = kept.next(), case .end(.orderly)? = kept.next() else { return somethingElseCame() }
+    kept.finish(nil)
+    guard case .message? = kept.next(), case .ended(nil)? = kept.next() else { return somethingElseCame() }
 
     let discarded = Inbox(capacity: 1 << 20)
     _ = deliver(texts(0..<2), to: discarded)
     _ = discarded.next()
-    discarded.finish(.orderly, discarding: true)
-    guard case .end(.orderly)? = discarded.next() else { return somethingElseCame() }
+    discarded.discardAll()
+    #expect(discarded.next() == nil)
+    discarded.finish(nil)
+    guard case .ended(nil)? = discarded.next() else { return somethingElseCame() }
   }
 
   @Test func `the first end counts`() {
     let inbox = Inbox(capacity: 1 << 20)
-    inbox.finish(.failed(.connectionLost(nil)), discarding: false)
-    inbox.finish(.orderly, discarding: false)
-    guard case .end(.failed(.connectionLost(nil)))? = inbox.next() else { return somethingElseCame() }
+    inbox.finish(.connectionLost(nil))
+    inbox.finish(nil)
+    guard case .ended(.connectionLost(nil)?)? = inbox.next() else { return somethingElseCame() }
   }
 
   @Test func `messages that go straight to a waiting receiver do not pause reading`() async {
@@ -176,7 +178,7 @@ import SidecarProtocol
     let takeNote: @Sendable (Int) async throws -> Void = { count in
       if count == 10 { withUnsafeCurrentTask { $0?.cancel() } }
       try #require(count < 1_000_000)
-      while client.places.inbox.unreadCount == 0, client.closeStatus == nil { await Task.yield() }
+      while client.shared.inbox.unreadCount == 0, client.closeStatus == nil { await Task.yield() }
     }
     let loops: [@Sendable () async throws -> Void] = [
       {
@@ -206,7 +208,7 @@ import SidecarProtocol
   @Test func `a cancelled task gets the last messages`() async {
     let inbox = Inbox(capacity: 1 << 20)
     _ = deliver(texts(0..<2), to: inbox)
-    inbox.finish(.orderly, discarding: false)
+    inbox.finish(nil)
     let iterating = Task {
       withUnsafeCurrentTask { $0?.cancel() }
       var received: [WebSocketMessage] = []
@@ -283,7 +285,7 @@ import SidecarProtocol
         _ = deliver(texts(start..<start + 50), to: inbox)
         if start.isMultiple(of: 1000) { await Task.yield() }
       }
-      inbox.finish(.orderly, discarding: false)
+      inbox.finish(nil)
       return await group.reduce(into: [[Int]]()) { $0.append($1) }
     }
     for mine in sums { #expect(mine == mine.sorted(), "a receiver sees its messages in order") }

@@ -39,7 +39,7 @@ import SidecarProtocol
       receiving.cancel()
       await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
       // Nobody waits any more, and nobody is asked on anybody's behalf.
-      #expect(!client.places.responseHint.isAwaited)
+      #expect(!client.shared.responseHint.isAwaited)
     }
   }
 
@@ -69,9 +69,9 @@ import SidecarProtocol
 
   @Test func `and not for what has been heard since`() {
     let responseHint = ResponseHint()
-    #expect(responseHint.ask())
-    #expect(!responseHint.ask())
+    #expect(responseHint.markSent())
+    #expect(!responseHint.markSent())
     responseHint.heardPeer()
-    #expect(responseHint.ask())
+    #expect(responseHint.markSent())
   }
 }

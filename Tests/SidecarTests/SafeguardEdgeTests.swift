@@ -102,7 +102,7 @@ import SidecarProtocol
     let status = try await client.close()
     let told = Promise<Void>()
     client.connection.post { connection in
-      connection.finish(CloseStatus(code: .abnormalClosure, reason: "", initiator: .us, error: .cancelled))
+      connection.finish(connection.closeStatus(.abandoned, because: .cancelled))
       told.complete(())
     }
     await told.uncancellableValue()
@@ -118,7 +118,7 @@ import SidecarProtocol
     let client = try await WebSocketSidecar.connect(to: server.url)
     let (released, ended) = (Promise<ContinuousClock.Instant>(), Promise<ContinuousClock.Instant>())
     try client.postPing(PendingPings.payload(nil)).whenComplete { _ in released.complete(.now) }
-    client.places.ended.whenComplete { _ in ended.complete(.now) }
+    client.shared.ended.whenComplete { _ in ended.complete(.now) }
     // The server keeps the stream for the whole of our grace.
     let between = await released.uncancellableValue().duration(to: ended.uncancellableValue())
     #expect(between >= Connection.endOfStreamGrace / 2)
@@ -130,7 +130,7 @@ import SidecarProtocol
     let server = try TestServer(behavior: .silent)
     let client = try await WebSocketSidecar.connect(to: server.url)
     _ = try client.postClose(code: .normalClosure, reason: "", timeout: .milliseconds(10))
-    #expect(await client.places.ended.uncancellableValue().error == .timedOut(.closingHandshake))
+    #expect(await client.shared.ended.uncancellableValue().error == .timedOut(.closingHandshake))
     let report = await client.shutdown()
     #expect(report.isClean, "\(report)")
     await server.stop()
@@ -143,7 +143,7 @@ import SidecarProtocol
     for timeout in [Duration.milliseconds(10), .seconds(600)] {
       _ = try client.postClose(code: .normalClosure, reason: "", timeout: timeout)
     }
-    #expect(await client.places.ended.uncancellableValue().error == .timedOut(.closingHandshake))
+    #expect(await client.shared.ended.uncancellableValue().error == .timedOut(.closingHandshake))
     #expect(ContinuousClock.now - begin < .seconds(300))
     await client.shutdown()
     await server.stop()
@@ -191,9 +191,9 @@ import SidecarProtocol
     client.connection.post { connection in
       // Held until the peer is gone, so that nothing is read before something is written.
       isHeld.complete(())
-      var state = pollfd(fd: connection.socket?.descriptor ?? -1, events: 0, revents: 0)
+      var state = pollfd(fd: connection.descriptor ?? -1, events: 0, revents: 0)
       _ = poll(&state, 1, 60_000)
-      _ = connection.places.outbox.send("x", orWait: nil)
+      _ = connection.shared.sendQueue.send("x", orWait: nil)
       connection.flush()
     }
     await isHeld.uncancellableValue()
@@ -211,7 +211,7 @@ import SidecarProtocol
     client.connection.post { connection in
       // Held until the peer is gone, so that what it sent is read together.
       isHeld.complete(())
-      var state = pollfd(fd: connection.socket?.descriptor ?? -1, events: 0, revents: 0)
+      var state = pollfd(fd: connection.descriptor ?? -1, events: 0, revents: 0)
       _ = poll(&state, 1, 60_000)
     }
     await isHeld.uncancellableValue()
@@ -266,7 +266,7 @@ import SidecarProtocol
     ] {
       let client = try WebSocketSidecar(url, configuration: configuration)
       // With a deadline of the test's own, since the safeguard is that there is one.
-      guard case .value(let opening) = await client.places.opened.value(until: .after(.seconds(20))) else {
+      guard case .value(let opening) = await client.shared.opened.value(until: .after(.seconds(20))) else {
         Issue.record("no end to waiting for \(step.rawValue)")
         continue
       }
@@ -367,7 +367,7 @@ import SidecarProtocol
       (dropped, connection) = (client, client.connection)
     }
     #expect(dropped == nil, "the thread that is held does not hold the sidecar")
-    #expect(await eventually { () async in connection.places.opened.current != nil })
+    #expect(await eventually { () async in connection.shared.opened.current != nil })
     gate.signal()
     #expect(await thread.shutdown())
   }
@@ -377,14 +377,14 @@ import SidecarProtocol
   @Test func `a descriptor that was given back is not shut down`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let number = try #require(await client.connection.socket?.descriptor)
+    let number = try #require(await client.connection.descriptor)
     await client.shutdown()
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
     // Whoever opens something next may get the number.
     let isTaken = pair.contains(number)
     if !isTaken { #expect(dup2(pair[0], number) == number) }
-    client.places.outbox.abortSocket()
+    client.shared.sendQueue.abortStream()
     #expect(send(pair[0], "x", 1, Int32(MSG_NOSIGNAL)) == 1)
     for descriptor in pair + (isTaken ? [] : [number]) { Glibc.close(descriptor) }
     await server.stop()
@@ -418,7 +418,7 @@ import SidecarProtocol
       try connection.thread.postAndWait(until: .after(patience)) {
         connection.assumeIsolated { connection -> Int32 in
           var (size, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
-          getsockopt(connection.socket?.descriptor ?? -1, SOL_SOCKET, SO_RCVBUF, &size, &length)
+          getsockopt(connection.descriptor ?? -1, SOL_SOCKET, SO_RCVBUF, &size, &length)
           return size
         }
       }

@@ -331,7 +331,7 @@ import Testing
     let sending = Task {
       try await onThread { try BlockingWebSocket(client).send(Array(repeating: 1, count: 64 << 20)) }
     }
-    #expect(await eventually { () async in client.places.outbox.unwrittenByteCount > 0 })
+    #expect(await eventually { () async in client.shared.sendQueue.unwrittenByteCount > 0 })
     await #expect(throws: WebSocketError.timedOut(.closingHandshake)) {
       try await client.close(timeout: .milliseconds(50))
     }
@@ -476,13 +476,13 @@ import Testing
     configuration.outboundCapacity = 1
     let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
     await #expect(throws: WebSocketError.timedOut(.receive)) { try await client.receive(timeout: .milliseconds(1)) }
-    #expect(!client.places.inbox.hasWaiters)
+    #expect(!client.shared.inbox.hasWaiters)
     await #expect(throws: WebSocketError.timedOut(.pong)) { try await client.ping([1], timeout: .milliseconds(1)) }
-    #expect(client.places.pings.pendingCount == 0)
+    #expect(client.shared.pings.pendingCount == 0)
     await #expect(throws: WebSocketError.timedOut(.send)) {
       while true { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .milliseconds(20)) }
     }
-    #expect(!client.places.outbox.hasWaiters)
+    #expect(!client.shared.sendQueue.hasWaiters)
     await client.shutdown(within: .zero)
     await server.stop()
   }
@@ -552,7 +552,7 @@ import Testing
   @Test func `a peer that is gone is noticed although nobody receives`() async throws {
     let server = try TestServer(behavior: .fireHose(message: .binary(Array(repeating: 1, count: 1000))))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    #expect(await eventually { () async in client.places.inbox.isFull })
+    #expect(await eventually { () async in client.shared.inbox.isFull })
     try await server.connection().perform([.reset])
     #expect(await eventually { () async in client.closeStatus != nil })
     await client.shutdown()

@@ -33,7 +33,7 @@ import Testing
     #expect(life.state == .cancelling)
     #expect(life.handle(.tasksEnded, at: start + .milliseconds(30)).contains(.stopThread))
     #expect(life.state == .joining)
-    #expect(life.handle(.threadEnded, at: start + .milliseconds(35)) == [.announce])
+    #expect(life.handle(.threadEnded, at: start + .milliseconds(35)) == [.publishReport])
     #expect(life.state == .ended)
     #expect(life.steps.map(\.name) == [.socket, .tasks, .thread])
     #expect(life.steps.map(\.outcome) == [.completed, .completed, .completed])
@@ -76,7 +76,7 @@ import Testing
     #expect(actions.contains(.cancelTasks) && !actions.contains(.abortConnection))
     #expect(life.steps.map(\.outcome) == [.timedOut])
     _ = life.handle(.tasksEnded, at: start + .seconds(4))
-    #expect(life.handle(.threadEnded, at: start + .seconds(4)) == [.announce])
+    #expect(life.handle(.threadEnded, at: start + .seconds(4)) == [.publishReport])
   }
 
   @Test func `tasks that do not end are abandoned, and the thread stopped`() {
@@ -93,7 +93,7 @@ import Testing
     _ = life.handle(.connectionEnded, at: start)
     _ = life.handle(.tasksEnded, at: start)
     #expect(life.handle(.tick, at: start + .seconds(4)).contains(.abandonThread) == false)
-    #expect(life.handle(.tick, at: start + .seconds(4) + ShutdownStateMachine.grace) == [.abandonThread, .announce])
+    #expect(life.handle(.tick, at: start + .seconds(4) + ShutdownStateMachine.grace) == [.abandonThread, .publishReport])
     #expect(life.steps.last?.outcome == .timedOut)
   }
 
@@ -125,8 +125,8 @@ import Testing
     var life = requested(ownsThread: false)
     _ = life.handle(.tick, at: start + .seconds(4))
     let actions = life.handle(.tasksEnded, at: start + .seconds(4))
-    #expect(!actions.contains(.announce))
-    #expect(life.handle(.connectionEnded, at: start + .seconds(4)) == [.announce])
+    #expect(!actions.contains(.publishReport))
+    #expect(life.handle(.connectionEnded, at: start + .seconds(4)) == [.publishReport])
   }
 
   @Test func `a shutdown without any time still goes through every step`() {
@@ -134,7 +134,7 @@ import Testing
     #expect(life.handle(.tick, at: start).contains(.abortConnection))
     #expect(life.handle(.tick, at: start + ShutdownStateMachine.grace / 2).contains(.abandonTasks))
     #expect(life.handle(.connectionEnded, at: start).isEmpty)
-    #expect(life.handle(.threadEnded, at: start) == [.announce])
+    #expect(life.handle(.threadEnded, at: start) == [.publishReport])
   }
 
   @Test func `nothing happens after the end`() {
@@ -152,7 +152,7 @@ import Testing
     var life = requested()
     #expect(life.handle(.threadEnded, at: start).isEmpty)
     _ = life.handle(.connectionEnded, at: start)
-    #expect(life.handle(.tasksEnded, at: start).last == .announce)
+    #expect(life.handle(.tasksEnded, at: start).last == .publishReport)
     #expect(life.state == .ended)
   }
 

@@ -93,13 +93,13 @@ final class Stage: @unchecked Sendable {
     }
     switch phase {
     case .flooded:
-      #expect(await eventually { () async in client.places.inbox.isFull })
+      #expect(await eventually { () async in client.shared.inbox.isFull })
     case .handling:
       _ = await handled.value(until: .after(.seconds(20)))
     case .sending:
-      #expect(await eventually { () async in client.places.outbox.hasWaiters || self.startsNoCalls })
+      #expect(await eventually { () async in client.shared.sendQueue.hasWaiters || self.startsNoCalls })
     case .receiving:
-      #expect(await eventually { () async in client.places.inbox.hasWaiters || self.startsNoCalls })
+      #expect(await eventually { () async in client.shared.inbox.hasWaiters || self.startsNoCalls })
     case .closeSent:
       _ = try client.postClose(code: .normalClosure, reason: "", timeout: .seconds(60))
       _ = try await server?.connection().receivedClose()

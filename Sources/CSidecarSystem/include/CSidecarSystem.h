@@ -36,11 +36,6 @@ void *_Nullable csidecar_exchange_current_executor(const void *_Nullable executo
 int csidecar_thread_start(pthread_t *_Nonnull thread, const char *_Nonnull name, void (*_Nonnull entry)(void *_Nonnull),
                           void *_Nonnull context);
 
-/// Joins a thread within `nanoseconds`. Returns 0, or an errno value if the thread was not joined in time.
-///
-/// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be set.
-int csidecar_thread_join(pthread_t thread, int64_t nanoseconds);
-
 /// An `epoll_wait` entry without the packed union, which Swift reads slowly.
 struct csidecar_event {
   uint64_t token;
@@ -64,8 +59,4 @@ void csidecar_error_text(int error, char *_Nonnull buffer, size_t capacity);
 /// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be set.
 int csidecar_semaphore_wait(sem_t *_Nonnull semaphore, int64_t nanoseconds);
 
-/// Asks for `count` bytes to be brought into the cache, without waiting for them. Any address is allowed.
-static inline void csidecar_prefetch(const void *_Nullable memory, size_t count) {
-  static const size_t cache_line = 64;
-  for (size_t offset = 0; offset < count; offset += cache_line) __builtin_prefetch((const char *)memory + offset);
 }

@@ -188,9 +188,9 @@ public final class BlockingWebSocket: Sendable {
   private static func waitForShutdown(
     of sidecar: WebSocketSidecar, within bound: Duration, keepingUnread: Bool
   ) -> ShutdownReport {
-    let isFirst = sidecar.coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
+    sidecar.coordinator.request(bound: bound, keepingUnread: keepingUnread, payload: .normal)
     if SidecarThread.isAnyCurrent { return sidecar.coordinator.provisionalReport }
-    return sidecar.coordinator.waitForReport(requestedWithin: isFirst ? bound : nil)
+    return sidecar.coordinator.waitForReport()
   }
 
   private static func checkMayBlock() throws(WebSocketError) {

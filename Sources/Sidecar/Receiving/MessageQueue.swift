@@ -1,4 +1,3 @@
-internal import CSidecarSystem
 internal import SidecarProtocol
 
 /// A queue of messages with one owner: filled at one end, emptied at the other, and moved as a whole.
@@ -17,9 +16,6 @@ struct MessageQueue: ~Copyable {
 
   /// How many messages there are.
   private(set) var count = 0
-
-  /// Messages of at least this size are prefetched.
-  private static let prefetchedByteCount = 256
 
   init() {}
 
@@ -77,22 +73,7 @@ struct MessageQueue: ~Copyable {
     guard count != 0 else { return nil }
     count &-= 1
     guard !batch.isEmpty || moveToBatch() else { return popEntry().message }
-    prefetchSecond()
     return batch.takeFirst()
-  }
-
-  /// Prefetches the message after the first one, while the receiver looks at the first one.
-  ///
-  /// Assumes that it is as long as the first one.
-  @inline(__always)
-  private func prefetchSecond() {
-    let first = batch.firstRegion
-    guard first.count >= MessageQueue.prefetchedByteCount, let start = first.baseAddress else { return }
-    if !batch.hasOne {
-      csidecar_prefetch(start + first.count, first.count)
-    } else if head != tail, case .packed(let next) = (base.unsafelyUnwrapped + head).pointee {
-      csidecar_prefetch(next.firstRegion.baseAddress, first.count)
-    }
   }
 
   /// Takes the first message for another thread.

@@ -69,22 +69,6 @@ struct PackedBatch: Sendable {
     return one
   }
 
-  /// The bytes of the first message with its header. There must be one.
-  var firstRegion: UnsafeRawBufferPointer {
-    @inline(__always) get {
-      let (_, offset, length) = first
-      return UnsafeRawBufferPointer(start: base + Int(start), count: offset &- Int(start) &+ length)
-    }
-  }
-
-  /// True if the first message is the last one.
-  var hasOne: Bool {
-    @inline(__always) get {
-      let (_, offset, length) = first
-      return offset &+ length == Int(end)
-    }
-  }
-
   /// The size of the first message in bytes; 0 if there is none.
   var firstByteCount: Int { isEmpty ? 0 : first.length }
 }

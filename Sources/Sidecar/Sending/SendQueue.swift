@@ -281,9 +281,8 @@ final class SendQueue: Sendable {
       state.phase = .closeQueued(error)
       // Without a key the peer gets no Close frame, and sees the end of the stream.
       try? state.frames.flushDeferredPong()
-      try? payload.withUnsafeBytes { bytes throws(RandomnessError) in
-        try state.frames.append(.connectionClose, bytes)
-      }
+      let bytes = payload.withUnsafeBytes { WebSocketPayload(copying: $0) }
+      try? state.frames.append(.connectionClose, bytes)
     }
   }
 

@@ -71,14 +71,7 @@ final class ShutdownCoordinator: Sendable {
   }
 
   /// Blocks until everything is over.
-  ///
-  /// - Parameter bound: What was requested if the caller was the first to request, otherwise nil.
-  func waitForReport(requestedWithin bound: Duration?) -> ShutdownReport {
-    // The thread publishes the report shortly before it ends: waiting for the thread itself is one wake-up instead of two.
-    // If the thread does not end, the report comes when this wait ends.
-    if ownsThread, let bound {
-      _ = thread.join(until: Deadline(.now + max(.zero, bound) + ShutdownStateMachine.grace))
-    }
+  func waitForReport() -> ShutdownReport {
     defer { if thread.hasEnded { thread.reap() } }
     return report.wait(until: .never) ?? provisionalReport
   }

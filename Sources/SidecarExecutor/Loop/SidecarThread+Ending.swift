@@ -34,8 +34,6 @@ extension SidecarThread {
   /// - Returns: Whether the thread has ended.
   package func join(until deadline: Deadline) -> Bool {
     precondition(!isCurrent, "A thread cannot join itself. Request the stop, and join from elsewhere.")
-    // First the system's thread itself: waiting for `ended` would wake the caller while the thread still runs, to wait again.
-    if handle.join(until: deadline) { return true }
     guard ended.wait(until: deadline) != nil else { return false }
     reap()
     return true
@@ -56,9 +54,6 @@ extension SidecarThread {
     if hasEnded { reap() }
     return hasEnded
   }
-
-  /// Whether a caller is waiting for the system's thread.
-  package var isBeingJoined: Bool { handle.isBeingJoined }
 
   /// Gives the thread up: it ends by itself once it can, and nobody has to join it.
   package func abandon() {

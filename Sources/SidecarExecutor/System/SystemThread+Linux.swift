@@ -41,13 +41,6 @@ package struct SystemThread: Sendable {
     pthread_join(thread, nil)
   }
 
-  /// Blocks until the thread has ended, at most until `deadline`.
-  ///
-  /// - Returns: Whether it is joined now.
-  package func join(until deadline: Deadline) -> Bool {
-    csidecar_thread_join(thread, deadline.remaining?.wholeNanoseconds ?? .max) == 0
-  }
-
   /// Lets the thread end by itself.
   package func detach() {
     pthread_detach(thread)

@@ -19,18 +19,17 @@ struct MessageAssembler: ~Copyable {
   private var validator = UTF8Validator()
   private var inflater: Inflater?
 
-  /// How many bytes have come out of the inflater since `takeInflatedCount`, but for those of `inflateShort`.
+  /// How many bytes have come out of the inflater since `takeInflatedCount`.
   private var inflatedCount = 0
 
   /// What is reserved for a message on its header's word alone: one socket read. From there on what arrived is doubled.
   private static let unearnedReservation = 64 * 1024
 
-  /// A compressed payload that is unlikely to come to more than `MessageReceiver.smallMessageSize`, or to much more.
+  /// A compressed payload of up to this size is unlikely to be a message of more than `MessageReceiver.smallMessageSize`.
   private static let shortCompressedPayload = MessageReceiver.smallMessageSize / 2
 
-  /// What a message of that size is inflated to without haste.
-  private static let roomForShortMessage =
-    MessageReceiver.smallMessageSize + DeflateTerminator.contentSize + Inflater.roomToHurry
+  /// Room for a small message in which zlib does not slow down towards the end.
+  private static let shortMessageCapacity = MessageReceiver.smallMessageSize + Inflater.fastPathMargin
 
   init(role: Role, limits: ProtocolLimits, deflate: PermessageDeflate.Agreement?) {
     self.limits = limits
@@ -125,51 +124,30 @@ struct MessageAssembler: ~Copyable {
     return try endMessage().map { takeMessage($0) }
   }
 
-  /// Takes a compressed message, the payload of one frame, if it is short; or as much of it as comes to a short one. What it
-  /// comes to is in `room`, if that is large enough, or in the assembler's storage until its next change.
+  /// Decompresses a message that is one frame. A short one is put into `destination`, if that is large enough.
   ///
-  /// It has `DeflateTerminator.size` bytes behind it that can be written to, if they are put back.
-  @inline(__always)
-  mutating func inflateShort(
-    _ bytes: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
-  ) -> InflateProgress {
-    var progress = InflateProgress(rest: bytes)
-    let size = Self.roomForShortMessage
-    guard bytes.count <= Self.shortCompressedPayload, limits.maximumMessageSize >= size else { return progress }
-    var start = room.baseAddress
-    if room.count < size {
-      storage.removeAll()
-      start = storage.reserve(size, atMost: size).baseAddress
-    }
-    inflater?.inflateWhole(&progress, into: UnsafeMutableRawBufferPointer(start: start, count: size))
-    return progress
-  }
-
-  /// Takes what `inflateShort` has left of a compressed message. What comes of a short one is left where that would have put it.
-  mutating func inflateRest(
-    _ kind: MessageKind, _ progress: InflateProgress, room: UnsafeMutableRawBufferPointer
+  /// `Inflater.tailSize` bytes after `bytes` can be written to, if they are put back.
+  mutating func inflateWhole(
+    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
   ) throws(ProtocolViolation) -> Message? {
-    guard progress.rest.count <= Self.shortCompressedPayload, room.count >= Self.roomForShortMessage else {
+    guard bytes.count <= Self.shortCompressedPayload, destination.count >= Self.shortMessageCapacity else {
       storage.removeAll()
-      storage.commit(progress.bytes.count)
-      return try inflateRest(kind, progress.rest)
+      return try inflateWhole(kind, bytes)
     }
     var borrowed = MessageBuffer(
-      borrowing: UnsafeMutableRawBufferPointer(rebasing: room[..<Self.roomForShortMessage]))
-    borrowed.commit(progress.bytes.count)
+      borrowing: UnsafeMutableRawBufferPointer(rebasing: destination[..<Self.shortMessageCapacity]))
     swap(&storage, &borrowed)
     // A message that turned out to be long has memory of its own by now.
     defer { if storage.isBorrowed { swap(&storage, &borrowed) } }
-    return try inflateRest(kind, progress.rest)
+    return try inflateWhole(kind, bytes)
   }
 
-  /// Takes what is left of a compressed message into the storage, behind what is there already.
-  private mutating func inflateRest(
+  /// Decompresses a message into the empty storage.
+  private mutating func inflateWhole(
     _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer
   ) throws(ProtocolViolation) -> Message? {
     validator = UTF8Validator()
     state = .insideMessage(kind, isCompressed: true, frames: 1)
-    try validate(UnsafeRawBufferPointer(storage.bytes), offset: 0)
     try decompress { inflater, storage, limit throws(ProtocolViolation) in
       try inflater?.inflateLast(bytes, into: &storage, limit: limit)
       try inflater?.finish(into: &storage, limit: limit)

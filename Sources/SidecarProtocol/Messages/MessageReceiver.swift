@@ -63,7 +63,7 @@ package struct MessageReceiver: ~Copyable {
       role: role, maximumFrameSize: limits.maximumFrameSize, allowsCompression: deflate != nil)
     assembler = MessageAssembler(role: role, limits: limits, deflate: deflate)
     maximumWholeFrame = min(limits.maximumFrameSize, limits.maximumMessageSize)
-    neededAfterCompressed = deflate == nil ? .max : DeflateTerminator.size
+    neededAfterCompressed = deflate == nil ? .max : Inflater.tailSize
     expectsWholeMessage = role == .client
   }
 
@@ -143,17 +143,7 @@ package struct MessageReceiver: ~Copyable {
         guard Self.report(text: bytes, to: &sink) else { return nil }
       case 0xC1, 0xC2:
         guard end - payload - length >= neededAfterCompressed, inflateBudget > 0 else { return nil }
-        let destination = sink.inflateDestination
-        let progress = inflateShort(bytes, into: destination)
-        if progress.rest.isEmpty, progress.bytes.count <= Self.smallMessageSize {
-          if firstByte == 0xC2 {
-            sink.receiveMessage(.binary, progress.bytes)
-            break
-          }
-          if Self.report(text: progress.bytes, to: &sink) { break }
-        }
-        let kind: MessageKind = firstByte == 0xC1 ? .text : .binary
-        let event = inflateRest(kind, progress, into: destination)
+        let event = inflateWhole(firstByte == 0xC1 ? .text : .binary, bytes, into: sink.inflateDestination)
         if let interruption = event?.deliver(to: &sink) { return interruption }
       default: return nil
       }
@@ -173,25 +163,15 @@ package struct MessageReceiver: ~Copyable {
     return true
   }
 
-  /// Decompresses a message that is one frame, if it is short.
+  /// Decompresses a message that is one frame.
   @usableFromInline
-  mutating func inflateShort(
-    _ bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
-  ) -> InflateProgress {
-    hasSpareMemory = true
-    let progress = assembler.inflateShort(bytes, room: destination)
-    inflateBudget -= progress.bytes.count
-    return progress
-  }
-
-  /// Decompresses what `inflateShort` left of a message.
-  @usableFromInline
-  mutating func inflateRest(
-    _ kind: MessageKind, _ progress: InflateProgress, into destination: UnsafeMutableRawBufferPointer
+  mutating func inflateWhole(
+    _ kind: MessageKind, _ bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
   ) -> ReceiveEvent? {
+    hasSpareMemory = true
     defer { inflateBudget -= assembler.takeInflatedCount() }
     do throws(ProtocolViolation) {
-      return try assembler.inflateRest(kind, progress, room: destination).map(Self.event)
+      return try assembler.inflateWhole(kind, bytes, into: destination).map(Self.event)
     } catch {
       expectsWholeMessage = false
       discard()

@@ -120,7 +120,7 @@ private func readHead(
       outcome.consumed += try receive(UnsafeRawBufferPointer(piece), &outcome)
     } catch .refused(let refusal) {
       outcome.violation = .refused(
-        .init(status: refusal.status, reason: refusal.reason, headers: refusal.headers, bodyPrefix: []))
+        .init(status: refusal.status, reason: refusal.reason, headers: refusal.headers, body: [], isBodyComplete: true))
     } catch {
       outcome.violation = error
     }

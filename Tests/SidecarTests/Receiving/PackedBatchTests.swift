@@ -78,17 +78,6 @@ import Testing
     #expect(messages([batch]) == [[2], "third"])
   }
 
-  @Test func `a batch says where its first message is, and whether another one follows`() {
-    var arena = PayloadArena()
-    var batch = batches(of: ["first", [2]], in: &arena)[0]
-    let first = batch.firstRegion
-    #expect(first.suffix(5).elementsEqual("first".utf8) && !batch.hasOne)
-    #expect(batch.takeFirst() == "first")
-    let second = batch.firstRegion
-    #expect(second.last == 2 && batch.hasOne)
-    #expect(second.baseAddress == first.baseAddress.map { $0 + first.count })
-  }
-
   @Test func `nothing can be added to an empty batch`() {
     var arena = PayloadArena()
     var batch = PackedBatch()

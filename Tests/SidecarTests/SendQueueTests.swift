@@ -8,37 +8,41 @@ import SidecarProtocol
 @testable import Sidecar
 @testable import SidecarTransport
 
-/// The safeguards of the outbox: who writes, and who waits for room. Docs/Shutdown.md lists them all.
-@Suite(.aloneWithCensus, .serialized) struct `Safeguards of the outbox` {
+/// The safeguards of the send queue: who writes, and who waits for room. Docs/Shutdown.md lists them all.
+@Suite(.aloneWithCensus, .serialized) struct `Safeguards of the send queue` {
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
-    let outbox = Outbox(highWatermark: 1, thread: thread, responseHint: ResponseHint())
-    let socket = StreamSocket(owning: dup(0))
-    outbox.refuse(.closed(nil))
-    outbox.take(socket)
-    outbox.open {}
-    guard case .failed(.closed(nil)) = outbox.send("x", orWait: nil) else { return somethingElseCame() }
-    #expect(outbox.end(.closed(nil)))
-    outbox.closeSocket()
+    let queue = SendQueue(highWatermark: 1, thread: thread, responseHint: ResponseHint())
+    let stream = ByteStream.plain(StreamSocket(owning: dup(0)))
+    queue.refuse(.closed(nil))
+    queue.start(stream, request: []) {}
+    queue.open(nil, nil)
+    guard case .failed(.closed(nil)) = queue.send("x", orWait: nil) else { return somethingElseCame() }
+    #expect(queue.end(.closed(nil)))
+    stream.close()
   }
 
-  /// Calls `body` while a sender is held in its system call, with an outbox of that room, and lets the sender through; then calls
-  /// `behind`.
+  /// Calls `body` while a sender is held in its system call, with a send queue of that size, and lets the sender through; then calls
+  /// `afterwards`.
   private func withHeldSender(
-    highWatermark: Int, _ body: (Outbox) throws -> Void, behind: (Outbox) throws -> Void
+    highWatermark: Int, _ body: (SendQueue) throws -> Void, afterwards: (SendQueue) throws -> Void
   ) async throws {
-    let outbox = Outbox(highWatermark: highWatermark, thread: try SidecarThread(), responseHint: ResponseHint())
+    let queue = SendQueue(highWatermark: highWatermark, thread: try SidecarThread(), responseHint: ResponseHint())
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-    outbox.take(StreamSocket(owning: pair[0]))
-    outbox.open {}
+    let stream = ByteStream.plain(StreamSocket(owning: pair[0]))
+    queue.start(stream, request: []) {}
+    queue.open(nil, nil)
+    var nothing = ByteBuffer()
+    let hasRequest = queue.takeNext(&nothing)
+    #expect(!hasRequest)
     // The socket blocks, and nobody reads it.
     let count = 8 << 20
     let sending = Task {
-      try await onThread { _ = outbox.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
+      try await onThread { _ = queue.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
     }
-    #expect(await eventually { () async in outbox.unwrittenByteCount > count })
-    try body(outbox)
+    #expect(await eventually { () async in queue.unwrittenByteCount > count })
+    try body(queue)
     let other = pair[1]
     try await onThread {
       // Ends the sender's call by taking what it writes.
@@ -51,37 +55,34 @@ import SidecarProtocol
       }
     }
     try await sending.value
-    try behind(outbox)
-    #expect(outbox.end(.closed(nil)))
-    outbox.closeSocket()
+    try afterwards(queue)
+    #expect(queue.end(.closed(nil)))
+    stream.close()
     Glibc.close(other)
   }
 
   @Test func `nobody writes beside a sender that is writing`() async throws {
-    try await withHeldSender(highWatermark: 1 << 30) { outbox in
-      guard case .admitted = outbox.send("x", orWait: nil) else { return somethingElseCame() }
+    try await withHeldSender(highWatermark: 1 << 30) { queue in
+      guard case .queued = queue.send("x", orWait: nil) else { return somethingElseCame() }
       var buffer = ByteBuffer()
-      let hasTakenItAway = outbox.takeTurn(&buffer)
+      let hasTakenItAway = queue.takeNext(&buffer)
       #expect(!hasTakenItAway)
-      // Nor does whoever closes: this would be held too.
-      outbox.refuse(.closed(nil))
-      outbox.close(.normal)
-    } behind: { outbox in
+    } afterwards: { queue in
       var buffer = ByteBuffer()
-      let hasTaken = outbox.takeTurn(&buffer)
+      let hasTaken = queue.takeNext(&buffer)
       #expect(hasTaken)
     }
   }
 
   @Test func `a sender that waits for room goes on when another one has written it all`() async throws {
     let room = Promise<Void>()
-    try await withHeldSender(highWatermark: 1) { outbox in
-      guard case .full = outbox.send("x", orWait: room) else { return somethingElseCame() }
+    try await withHeldSender(highWatermark: 1) { queue in
+      guard case .full = queue.send("x", orWait: room) else { return somethingElseCame() }
       #expect(room.current == nil)
-    } behind: { outbox in
+    } afterwards: { queue in
       // The sidecar has had no turn.
       #expect(room.current != nil)
-      outbox.refuse(.closed(nil))
+      queue.refuse(.closed(nil))
     }
   }
 
@@ -104,7 +105,7 @@ import SidecarProtocol
     #expect(
       await eventually { () async in
         // Not just because the thread has not come to it yet: the kernel takes no more.
-        client.places.outbox.hasWaiters
+        client.shared.sendQueue.hasWaiters
       })
     return (client, sending)
   }
@@ -121,7 +122,7 @@ import SidecarProtocol
       Issue.record("the sender goes on waiting")
     }
     #expect(client.closeStatus == nil)
-    client.connection.post { $0.abort() }
+    client.connection.post { $0.abort(.timedOut(.closingHandshake)) }
     await client.shutdown()
     await server.stop()
   }
@@ -150,7 +151,7 @@ import SidecarProtocol
     let sending = Task {
       for _ in 0..<64 { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .seconds(60)) }
     }
-    #expect(await eventually { () async in client.places.outbox.hasWaiters })
+    #expect(await eventually { () async in client.shared.sendQueue.hasWaiters })
     goOn.open()
     try await sending.value
     await client.shutdown()
