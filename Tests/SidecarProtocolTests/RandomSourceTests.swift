@@ -11,7 +11,9 @@ import SidecarProtocol
       RandomSource { bytes in
         self.byteCounts.append(bytes.count)
         if self.isFailing { return 38 }
-        for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: self.byteCounts.count &* 64 &+ index / 4 + 1) }
+        for index in bytes.indices {
+          bytes[index] = UInt8(truncatingIfNeeded: self.byteCounts.count &* 64 &+ index / 4 + 1)
+        }
         return 0
       }
     }

@@ -168,7 +168,8 @@ import SidecarProtocol
         .sendRaw("HTTP/1.1 503 Service Unavailable\r\n\r\n"), .repeat([.sendRaw(body)]),
       ])
       guard case .handshakeRefused(let refusal) = error else { throw Unmet("ended with \(error)") }
-      try demand(refusal.status == 503 && refusal.body.count == 16 * 1024 && !refusal.isBodyComplete, "refused with \(refusal)")
+      try demand(
+        refusal.status == 503 && refusal.body.count == 16 * 1024 && !refusal.isBodyComplete, "refused with \(refusal)")
     }
   }
 

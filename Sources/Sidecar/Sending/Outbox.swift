@@ -157,7 +157,9 @@ final class Outbox: Sendable {
     _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, rsv1: Bool = false, to state: inout State
   ) {
     let before = state.queue.count
-    guard let key = try? state.maskKeys.nextKey() else { preconditionFailure("The kernel has no random bytes to give.") }
+    guard let key = try? state.maskKeys.nextKey() else {
+      preconditionFailure("The kernel has no random bytes to give.")
+    }
     FrameWriter.append(opcode, rsv1: rsv1, payload: payload, maskKey: key, to: &state.queue)
     state.unwritten += state.queue.count - before
   }

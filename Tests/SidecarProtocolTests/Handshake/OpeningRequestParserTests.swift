@@ -44,7 +44,8 @@ import SidecarProtocol
 
   @Test func `requests are compared by their bytes`() throws {
     func request(_ target: String) throws -> ReceivedOpeningRequest {
-      let text = "GET \(target) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      let text =
+        "GET \(target) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
       return try #require(try parse(utf8(text)).0)
     }

@@ -72,9 +72,12 @@ import SidecarProtocol
       status: 403, reason: "No", headers: ["Content-Length": "5"], body: utf8("sor"), isBodyComplete: false)
     #expect(try outcome(head + "sor") == .waiting(.refused(part), atEnd: .refused(part)))
     #expect(try refusal(head + "sorry").isBodyComplete)
-    #expect(try refusal("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") == .init(
-      status: 403, reason: "No", headers: ["Content-Length": "0"]))
-    #expect(try refusal("HTTP/1.1 403 No\r\nContent-Length: 5, 05\r\nContent-Length: 5\r\n\r\nsorry").body == utf8("sorry"))
+    #expect(
+      try refusal("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+        == .init(
+          status: 403, reason: "No", headers: ["Content-Length": "0"]))
+    #expect(
+      try refusal("HTTP/1.1 403 No\r\nContent-Length: 5, 05\r\nContent-Length: 5\r\n\r\nsorry").body == utf8("sorry"))
   }
 
   @Test(arguments: ["204 No Content", "304 Not Modified"])
@@ -109,7 +112,8 @@ import SidecarProtocol
 
   @Test(arguments: [
     "x\r\n", ";a\r\n", "\r\n", "5\n", "5\r\r\n", "5;a\n", "5\r\nsorry!\r\n", "5\r\nsorry\rx", "5\r\nsorry\r\n0\r\n\r\r",
-    "5\r\nsorry\r\n0\r\n\n", "5\r\nsorry\r\n0\r\nA: b\n", "5\r\nsorry\r\n0\r\nA: b\r\r", "10000000000000000\r\n", "-1\r\n",
+    "5\r\nsorry\r\n0\r\n\n", "5\r\nsorry\r\n0\r\nA: b\n", "5\r\nsorry\r\n0\r\nA: b\r\r", "10000000000000000\r\n",
+    "-1\r\n",
     "0x5\r\n",
   ])
   func `malformed chunks end with the refusal and what was read`(_ chunks: String) throws {
@@ -162,7 +166,8 @@ import SidecarProtocol
     }
     let exact = try refusal("HTTP/1.1 403 No\r\nContent-Length: 16384\r\n\r\n\(whole)")
     #expect(exact.body.count == capacity && exact.isBodyComplete)
-    let chunked = try refusal("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n\(whole)\r\n1\r\nb\r\n0\r\n\r\n")
+    let chunked = try refusal(
+      "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n\(whole)\r\n1\r\nb\r\n0\r\n\r\n")
     #expect(chunked.body.count == capacity && !chunked.isBodyComplete)
   }
 
@@ -185,14 +190,22 @@ import SidecarProtocol
 
   @Test func `the end of the stream is described by what was received`() throws {
     let cases: [(String, HandshakeViolation, String)] = [
-      ("HTTP/1.1 10", .endOfStream(.firstLine(ForeignResponse(utf8("HTTP/1.1 10"))), afterInterimResponses: 0),
-        "the server ended the stream in the first line of its response: received \"HTTP/1.1 10\""),
-      ("HTTP/1.1 101 x\r\n", .endOfStream(.header(lineCount: 0), afterInterimResponses: 0),
-        "the server ended the stream in the header of its response, after 0 lines"),
-      ("HTTP/1.1 101 x\r\nA: b\r\nC: ", .endOfStream(.header(lineCount: 1), afterInterimResponses: 0),
-        "the server ended the stream in the header of its response, after 1 line"),
-      ("HTTP/1.1 103 x\r\n\r\n", .endOfStream(.nothing, afterInterimResponses: 1),
-        "the server ended the stream after 1 interim response"),
+      (
+        "HTTP/1.1 10", .endOfStream(.firstLine(ForeignResponse(utf8("HTTP/1.1 10"))), afterInterimResponses: 0),
+        "the server ended the stream in the first line of its response: received \"HTTP/1.1 10\""
+      ),
+      (
+        "HTTP/1.1 101 x\r\n", .endOfStream(.header(lineCount: 0), afterInterimResponses: 0),
+        "the server ended the stream in the header of its response, after 0 lines"
+      ),
+      (
+        "HTTP/1.1 101 x\r\nA: b\r\nC: ", .endOfStream(.header(lineCount: 1), afterInterimResponses: 0),
+        "the server ended the stream in the header of its response, after 1 line"
+      ),
+      (
+        "HTTP/1.1 103 x\r\n\r\n", .endOfStream(.nothing, afterInterimResponses: 1),
+        "the server ended the stream after 1 interim response"
+      ),
     ]
     for (text, violation, description) in cases {
       #expect(try outcome(text) == .waiting(nil, atEnd: violation))
