@@ -33,9 +33,11 @@ extension TestServer.Step {
             "open",
             .answer { request, options in
               // RFC 6455 §4.2.2, item 5.5: one of those that the client offers, in its order, or none.
-              let chosen = subprotocol ?? request.subprotocols.first { name in
-                options.subprotocols.contains(where: name.hasSameBytes)
-              }
+              let chosen =
+                subprotocol
+                ?? request.subprotocols.first { name in
+                  options.subprotocols.contains(where: name.hasSameBytes)
+                }
               var answer = TestServer.Answer(
                 accepting: request, subprotocol: chosen,
                 deflate: request.deflateAnswer(options.compression)?.element, headers: headers)

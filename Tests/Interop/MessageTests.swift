@@ -36,7 +36,7 @@ import Testing
       #expect(try await client.receive()?.byteCount == 1000)
       try await client.send(.text(String(repeating: "x", count: 1001)))
       let error = await #expect(throws: WebSocketError.self) { try await client.receive() }
-      guard case .protocolViolation(code: .messageTooBig, _) = error else {
+      guard case .limitExceeded(code: .messageTooBig, _) = error else {
         Issue.record("threw \(String(describing: error))")
         return
       }

@@ -102,13 +102,13 @@ import SidecarProtocol
     }
   }
 
-  @Test func `mask keys do not repeat and are spread over all their bits`() {
+  @Test func `mask keys do not repeat and are spread over all their bits`() throws {
     var source = MaskKeySource()
     var seen: Set<UInt32> = []
     var ones = [Int](repeating: 0, count: 32)
     let count = 10_000
     for _ in 0..<count {
-      let key = source.nextKey()
+      let key = try source.nextKey()
       seen.insert(key)
       for bit in 0..<32 where key >> UInt32(bit) & 1 == 1 { ones[bit] += 1 }
     }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SidecarProtocol
 
-/// A programmer's error stops the program, instead of going on with something else. So does a machine that is used up.
+/// A programmer's error stops the program. So does memory that cannot be had.
 @Suite struct MisuseTests {
   @Test func `a close code that does not exist stops the program`() async {
     await #expect(processExitsWith: .failure) {
@@ -91,14 +91,6 @@ import Testing
       exitWhenTrapped()
       var buffer = ByteBuffer()
       _ = buffer.reserve(.max)
-    }
-  }
-
-  @Test func `a kernel without randomness stops the program`() async {
-    await #expect(processExitsWith: .failure) {
-      exitWhenTrapped()
-      // More than it gives at once.
-      fillWithKernelRandomness(UnsafeMutableRawBufferPointer.allocate(byteCount: 257, alignment: 1))
     }
   }
 }

@@ -55,20 +55,40 @@ import Testing
     #expect(throws: violation) { try Offer().agreement(answer) }
   }
 
-  @Test func `what was asked of the server has to be in its answer`() throws {
+  @Test func `what was asked of the server is a wish, and the defaults hold where it is not confirmed`() throws {
     let plain = ExtensionElement("permessage-deflate")
+    #expect(try Offer(serverNoContextTakeover: true).agreement(plain) == Agreement())
+    #expect(try Offer(serverMaxWindowBits: 10).agreement(plain) == Agreement())
+    // As servers answer that cannot do what is asked: the largest window, or 9 for 8, as zlib does.
+    for (offered, answered) in [(10, 15), (8, 9), (10, 10), (10, 9)] {
+      let response = try element("permessage-deflate; server_max_window_bits=\(answered)")
+      #expect(try Offer(serverMaxWindowBits: offered).agreement(response) == Agreement(serverMaxWindowBits: answered))
+    }
+  }
+
+  @Test func `what is required of the server has to be in its response`() throws {
+    let plain = ExtensionElement("permessage-deflate")
+    func required(takeover: Bool = false, bits: Int? = nil) -> Offer {
+      Offer(serverNoContextTakeover: takeover, serverMaxWindowBits: bits, requiresParameters: true)
+    }
     #expect(throws: ExtensionViolation.unconfirmedParameter("server_no_context_takeover")) {
-      try Offer(serverNoContextTakeover: true).agreement(plain)
+      try required(takeover: true).agreement(plain)
     }
     #expect(throws: ExtensionViolation.unconfirmedParameter("server_max_window_bits")) {
-      try Offer(serverMaxWindowBits: 10).agreement(plain)
+      try required(bits: 10).agreement(plain)
     }
-    #expect(throws: ExtensionViolation.invalidValue(parameter: "server_max_window_bits", value: "11")) {
-      try Offer(serverMaxWindowBits: 10).agreement(element("permessage-deflate; server_max_window_bits=11"))
+    let larger = ExtensionViolation.largerThanOffered(parameter: "server_max_window_bits", offered: 8, value: 9)
+    #expect(throws: larger) {
+      try required(bits: 8).agreement(element("permessage-deflate; server_max_window_bits=9"))
     }
+    #expect(larger.description.contains("is 9, larger than the 8 offered"))
     #expect(
-      try Offer(serverMaxWindowBits: 10).agreement(element("permessage-deflate; server_max_window_bits=9"))
-        == Agreement(serverMaxWindowBits: 9))
+      try required(takeover: true, bits: 10).agreement(
+        element("permessage-deflate; server_max_window_bits=9; server_no_context_takeover"))
+        == Agreement(serverNoContextTakeover: true, serverMaxWindowBits: 9))
+    // Any window is within the largest.
+    #expect(try required(bits: 15).agreement(plain) == Agreement())
+    #expect(try required().agreement(plain) == Agreement())
   }
 
   @Test func `what the client said of itself holds whatever the answer says`() throws {
@@ -324,34 +344,6 @@ import Testing
       let whole = MessageReceiver.record(wire, deflate: agreement, room: room).lines
       #expect(whole == MessageReceiver.record(wire, deflate: agreement, piece: 1).lines)
       #expect(whole.first?.contains("it ends inside a block") == true, "\(whole)")
-    }
-  }
-
-  @Test func `a seal is known by what comes out of it, and by nothing else`() {
-    let seal = DeflateTerminator()
-    for count in 0...20 {
-      var wire = noise(count) + [UInt8](repeating: 7, count: DeflateTerminator.size)
-      let before = wire
-      let whole = wire.withUnsafeMutableBytes { wire in
-        UnsafeRawBufferPointer(rebasing: wire.prefix(count)).followed(by: seal.bytes) {
-          Array(wire.suffix(DeflateTerminator.size))
-        }
-      }
-      #expect(wire == before)
-      let content = whole.suffix(DeflateTerminator.contentSize)
-      func isAtEnd(of bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { seal.isAtEnd(of: $0) } }
-      #expect(isAtEnd(of: noise(count) + content))
-      #expect(!isAtEnd(of: noise(count) + whole))
-      // That began inside the tail.
-      #expect(!isAtEnd(of: noise(count) + whole.suffix(12)))
-      #expect(!isAtEnd(of: noise(count) + content + [0]))
-      for index in content.indices {
-        var other = content
-        other[index] ^= 1
-        #expect(!isAtEnd(of: noise(count) + other))
-      }
-      // Another one has other content.
-      #expect(!isAtEnd(of: []) && !noise(count + 16).withUnsafeBytes { DeflateTerminator().isAtEnd(of: $0) })
     }
   }
 

@@ -168,7 +168,8 @@ import SidecarProtocol
         .sendRaw("HTTP/1.1 503 Service Unavailable\r\n\r\n"), .repeat([.sendRaw(body)]),
       ])
       guard case .handshakeRefused(let refusal) = error else { throw Unmet("ended with \(error)") }
-      try demand(refusal.status == 503 && refusal.body.count <= 1024, "refused with \(refusal)")
+      try demand(
+        refusal.status == 503 && refusal.body.count == 16 * 1024 && !refusal.isBodyComplete, "refused with \(refusal)")
     }
   }
 
@@ -258,6 +259,9 @@ private enum Attack {
 extension WebSocketError {
   /// The code that the peer was told.
   fileprivate var closeCode: CloseCode? {
-    if case .protocolViolation(let code, _) = self { code } else { nil }
+    switch self {
+    case .protocolViolation(let code, _), .limitExceeded(let code, _): code
+    default: nil
+    }
   }
 }

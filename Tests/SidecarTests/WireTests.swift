@@ -8,15 +8,6 @@ import SidecarProtocol
 @Suite struct WireTests {
   private let patience = Duration.seconds(120)
 
-  @Test func `an error is described to code that knows only that it is one`() {
-    let error: any Error = WebSocketError.pingTooLong(byteCount: 126)
-    #expect(error.localizedDescription == "a Ping carries at most 125 bytes, not 126 (RFC 6455 §5.5)")
-    let status = CloseStatus(
-      code: .protocolError, reason: "masked", initiator: .peer,
-      error: .protocolViolation(code: .protocolError, reason: "masked"))
-    #expect(status.description == "the peer broke the protocol: masked (closed with 1002 (protocol error))")
-  }
-
   @Test func `every connection has a key of its own`() async throws {
     try await withTestServer { server in
       var keys: Set<String> = []

@@ -58,5 +58,3 @@ void csidecar_error_text(int error, char *_Nonnull buffer, size_t capacity);
 ///
 /// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be set.
 int csidecar_semaphore_wait(sem_t *_Nonnull semaphore, int64_t nanoseconds);
-
-}

@@ -64,11 +64,14 @@ struct URLParts {
   let queryOffset: Int
 
   init(_ text: String, redacted: String) throws(URLSyntaxError) {
-    if let offset = text.unicodeScalars.firstOffset(where: { $0.isBlank || $0.properties.generalCategory == .control }) {
+    if let offset = text.unicodeScalars.firstOffset(where: { $0.isBlank || $0.properties.generalCategory == .control })
+    {
       throw URLSyntaxError("it has white space or a control character at byte \(offset); percent-encode it")
     }
     let rest = try Self.afterScheme(text, redacted: redacted)
-    let authorityEnd = rest.utf8.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+    let authorityEnd = rest.utf8.firstIndex {
+      $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
+    }
     let authority = rest[..<(authorityEnd ?? rest.endIndex)]
     guard !authority.utf8.contains(UInt8(ascii: "@")) else {
       throw URLSyntaxError("it contains user information; set an Authorization header instead")

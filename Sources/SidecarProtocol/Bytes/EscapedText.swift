@@ -12,7 +12,9 @@ package enum EscapedText {
     case message
   }
 
-  /// Appends UTF-8 with what is not safe escaped. Ill-formed bytes become U+FFFD.
+  /// Appends text with what is not safe escaped.
+  ///
+  /// - Parameter bytes: The text, which must be UTF-8.
   package static func append(
     _ bytes: UnsafeRawBufferPointer, for purpose: Purpose, to output: inout [UInt8]
   ) {
@@ -20,7 +22,7 @@ package enum EscapedText {
       output.append(contentsOf: bytes)
       return
     }
-    // No character begins before the suspect byte and ends after it: every suspect byte is a first byte.
+    // A suspect byte is the first of its character.
     output.append(contentsOf: bytes[..<suspect])
     for scalar in String(decoding: bytes[suspect...], as: UTF8.self).unicodeScalars {
       append(scalar, for: purpose, to: &output)
@@ -31,9 +33,8 @@ package enum EscapedText {
   private static func isSuspect(_ byte: UInt8) -> Bool {
     switch byte {
     case 0..<0x20, 0x7F: true
-    // U+0080–00BF, 0340–037F, 0600–063F, 06C0–073F, 0800–3FFF, F000–FFFF, 10000–3FFFF, C0000–10FFFF; and bytes that
-    // begin no character.
-    case 0x80...0xC2, 0xCD, 0xD8, 0xDB, 0xDC, 0xE0...0xE3, 0xED...0xF0, 0xF3...0xFF: true
+    // U+0080–00BF, 0340–037F, 0600–063F, 06C0–073F, 0800–3FFF, E000–FFFF, and everything beyond.
+    case 0xC2, 0xCD, 0xD8, 0xDB, 0xDC, 0xE0...0xE3, 0xEE...0xFF: true
     default: false
     }
   }

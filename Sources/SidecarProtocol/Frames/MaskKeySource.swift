@@ -32,7 +32,7 @@ package struct MaskKeySource: ~Copyable {
   ///
   /// - Throws: ``RandomnessError`` if the system has no randomness to give.
   package mutating func prepare() throws(RandomnessError) {
-    if block == nil { try drawBlock() }
+    if next == capacity { try drawBlock() }
   }
 
   /// Returns a key that has never been returned before.

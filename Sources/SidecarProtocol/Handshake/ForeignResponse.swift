@@ -6,7 +6,7 @@ package struct ForeignResponse: Hashable, Sendable {
   /// The first bytes, up to 64: those that had arrived when the first wrong one was seen.
   package let bytes: [UInt8]
 
-  init(_ bytes: some Sequence<UInt8>) {
+  package init(_ bytes: some Sequence<UInt8>) {
     self.bytes = Array(bytes.prefix(Self.capacity))
   }
 
@@ -55,10 +55,11 @@ package struct ForeignResponse: Hashable, Sendable {
 extension ForeignResponse: CustomStringConvertible {
   /// The bytes as text if they are printable, in hexadecimal otherwise, and the guess.
   package var description: String {
-    received + (guess.map { ": \($0)" } ?? "")
+    shownBytes + (guess.map { ": \($0)" } ?? "")
   }
 
-  private var received: String {
+  /// The bytes alone.
+  var shownBytes: String {
     let line = bytes.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
     if !line.isEmpty, line.allSatisfy({ (0x20...0x7E).contains($0) }) {
       return String(decoding: line, as: UTF8.self).quotedForDisplay

@@ -107,7 +107,7 @@ extension HandshakeViolation: CustomStringConvertible {
     case .nothing:
       interimResponses == 0
         ? "without a response" : "after \(interimResponses) interim response\(interimResponses == 1 ? "" : "s")"
-    case .firstLine(let bytes): "in the first line of its response: received \(bytes)"
+    case .firstLine(let bytes): "in the first line of its response: received \(bytes.shownBytes)"
     case .header(let count): "in the header of its response, after \(count) line\(count == 1 ? "" : "s")"
     }
   }

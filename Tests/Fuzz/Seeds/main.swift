@@ -89,6 +89,15 @@ let heads: [(String, UInt8, String)] = [
   ),
   ("lines without end", 0x80, "HTTP/1.1 101 x\r\nA: b\r\nA: b\r\n"),
   ("refused", 0, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nsorry"),
+  ("refused with a part of the body", 0, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 40\r\n\r\nsorry"),
+  ("refused with a body until the end", 0, "HTTP/1.0 503 Busy\r\n\r\nsorry"),
+  (
+    "refused in chunks", 0,
+    "HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nsorry\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n"
+  ),
+  ("refused in endless chunks", 0x80, "HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"),
+  ("refused with two lengths", 0, "HTTP/1.1 403 x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nsorry"),
+  ("a TLS alert", 0, "\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F"),
   ("folded", 0, "HTTP/1.1 101 x\r\nUpgrade:\r\n websocket\r\nConnection: keep-alive,\r\n\tUpgrade\r\n\r\n"),
   (
     "wrong accept", 0, "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n"

@@ -6,7 +6,8 @@ func fixedRequest(flags: UInt8) throws(PropertyFailure) -> OpeningRequest {
   if flags & 1 != 0 {
     offer = PermessageDeflate.Offer(
       serverNoContextTakeover: flags & 2 != 0, clientNoContextTakeover: flags & 4 != 0,
-      serverMaxWindowBits: flags & 8 != 0 ? 10 : nil, clientMaxWindowBits: flags & 16 != 0 ? 12 : 15)
+      serverMaxWindowBits: flags & 8 != 0 ? 10 : nil, clientMaxWindowBits: flags & 16 != 0 ? 12 : 15,
+      requiresParameters: flags & 4 != 0)
   }
   do {
     return try OpeningRequest(
@@ -17,17 +18,20 @@ func fixedRequest(flags: UInt8) throws(PropertyFailure) -> OpeningRequest {
   }
 }
 
-/// What reading a head came to. What is kept of a refusal's body depends on how it arrived, and is not compared.
+/// What reading a head came to, or a response with its body.
 struct HeadOutcome: Equatable {
   var consumed = 0
   var response: OpeningResponse?
   var request: ReceivedOpeningRequest?
   var violation: HandshakeViolation?
+  /// What the end of the stream means after an incomplete response.
+  var end: HandshakeViolation?
+  var partialRefusal: HandshakeViolation?
 
   var isOver: Bool { response != nil || request != nil || violation != nil }
 }
 
-/// The answer and the request: cutting changes nothing, little is consumed, and only what was offered is accepted.
+/// The response and the request: cutting changes nothing, little is consumed, and only what was offered is accepted.
 func checkHandshake(_ input: inout FuzzInput) throws(PropertyFailure) {
   let flags = input.byte()
   let request = try fixedRequest(flags: flags)
@@ -49,10 +53,12 @@ private func checkHead(
   for cutting in [cutting, .single] {
     try require(readAnswer(bytes, to: request, cutting) == answer, "\(cutting), the answer is another")
   }
-  try require(answer.consumed <= 64 * 1024, "\(answer.consumed) bytes were taken for a head")
+  if answer.partialRefusal == nil {
+    try require(answer.consumed <= 64 * 1024, "\(answer.consumed) bytes were taken for a head")
+  }
   if let response = answer.response { try check(response, to: request) }
-  if case .refused(let refusal) = answer.violation {
-    try require(refusal.status >= 200 && refusal.status <= 999, "refused with \(refusal.status)")
+  for violation in [answer.violation, answer.end, answer.partialRefusal] {
+    if let violation { try check(violation) }
   }
 
   let received = readRequest(bytes, .whole)
@@ -64,6 +70,16 @@ private func checkHead(
     let answer = ServerResponse(
       accepting: received, deflate: PermessageDeflate.answer(to: received.extensions)?.element)
     try require(!answer.bytes.isEmpty, "a request has no answer")
+  }
+}
+
+/// A refusal is bounded, and every violation is one line that is safe to show.
+private func check(_ violation: HandshakeViolation) throws(PropertyFailure) {
+  let text = violation.description
+  try require(text.escapedForDisplay == text, "\(text) is not safe to show")
+  if case .refused(let refusal) = violation {
+    try require((200...999).contains(refusal.status), "refused with \(refusal.status)")
+    try require(refusal.body.count <= 16 * 1024, "\(refusal.body.count) bytes of a body are kept")
   }
 }
 
@@ -83,21 +99,30 @@ func check(_ response: OpeningResponse, to request: OpeningRequest) throws(Prope
 /// What is agreed on is within what was offered.
 func check(_ agreement: PermessageDeflate.Agreement, of offer: PermessageDeflate.Offer) throws(PropertyFailure) {
   try require(
-    (8...(offer.serverMaxWindowBits ?? 15)).contains(agreement.serverMaxWindowBits)
+    (8...15).contains(agreement.serverMaxWindowBits)
       && (8...offer.clientMaxWindowBits).contains(agreement.clientMaxWindowBits)
-      && (agreement.serverNoContextTakeover || !offer.serverNoContextTakeover)
       && (agreement.clientNoContextTakeover || !offer.clientNoContextTakeover),
     "\(offer) came to \(agreement)")
+  guard offer.requiresParameters else { return }
+  try require(
+    agreement.serverMaxWindowBits <= offer.serverMaxWindowBits ?? 15
+      && (agreement.serverNoContextTakeover || !offer.serverNoContextTakeover),
+    "\(offer) came to \(agreement), which does not keep what is required")
 }
 
 private func readAnswer(_ bytes: UnsafeRawBufferPointer, to request: OpeningRequest, _ cutting: Cutting) -> HeadOutcome
 {
   var parser = OpeningResponseParser(request: request)
-  return readHead(bytes, cutting) { piece, outcome throws(HandshakeViolation) in
+  var outcome = readHead(bytes, cutting) { piece, outcome throws(HandshakeViolation) in
     let (consumed, response) = try parser.receive(piece)
     outcome.response = response
     return consumed
   }
+  if !outcome.isOver {
+    outcome.partialRefusal = parser.partialRefusal()
+    outcome.end = parser.receiveEndOfStream()
+  }
+  return outcome
 }
 
 private func readRequest(_ bytes: UnsafeRawBufferPointer, _ cutting: Cutting) -> HeadOutcome {
@@ -118,9 +143,9 @@ private func readHead(
     guard !outcome.isOver else { return }
     do throws(HandshakeViolation) {
       outcome.consumed += try receive(UnsafeRawBufferPointer(piece), &outcome)
-    } catch .refused(let refusal) {
-      outcome.violation = .refused(
-        .init(status: refusal.status, reason: refusal.reason, headers: refusal.headers, body: [], isBodyComplete: true))
+    } catch .notHTTP {
+      // How much of it had arrived depends on the cutting.
+      outcome.violation = .notHTTP(ForeignResponse([]))
     } catch {
       outcome.violation = error
     }

@@ -4,7 +4,8 @@ enum URLEncoding {
   ///
   /// - Parameter allowed: What may be there beside the characters of a path segment (§3.3, §3.4).
   /// - Parameter offset: Where the text begins in the URL, for the error.
-  static func encode(_ text: Substring, allowing allowed: StaticString, at offset: Int) throws(URLSyntaxError) -> String {
+  static func encode(_ text: Substring, allowing allowed: StaticString, at offset: Int) throws(URLSyntaxError) -> String
+  {
     let bytes = Array(text.utf8)
     var encoded: [UInt8] = []
     encoded.reserveCapacity(bytes.count)

@@ -34,28 +34,38 @@ enum URLHost {
     guard isIPv6(text[..<address.endIndex]) else { throw URLSyntaxError("the host in brackets is not an IPv6 address") }
     guard address.endIndex < text.endIndex else { return String(text) }
     var zone = text[text.utf8.index(after: address.endIndex)...]
-    if zone.hasPrefix("25"), zone.utf8.count > 2 { zone = zone.dropFirst(2) }
+    if zone.utf8.starts(with: "25".utf8) { zone = zone.dropFirst(2) }
     let name = try URLEncoding.decode(zone)
-    guard !name.isEmpty, name.utf8.allSatisfy(isNameByte) else { throw URLSyntaxError("the zone of the host is not one") }
+    guard !name.isEmpty, name.utf8.allSatisfy(isNameByte) else {
+      throw URLSyntaxError("the zone of the host is not one")
+    }
     return "\(text[..<address.endIndex])%\(name)"
   }
 
-  /// RFC 4291 §2.2: eight groups, of which "::" stands for one or more, and the last two may be an IPv4 address.
+  /// RFC 4291 §2.2: eight groups. "::" stands for one or more of them, and an IPv4 address for the last two.
   private static func isIPv6(_ text: Substring) -> Bool {
+    let colon = UInt8(ascii: ":")
+    let gap = text.utf8.indices.first {
+      text.utf8[$0] == colon && text.utf8[text.utf8.index(after: $0)...].first == colon
+    }
+    guard let gap else { return groupCount(text) == 8 }
+    let after = text[text.utf8.index(gap, offsetBy: 2)...]
+    guard let before = groupCount(text[..<gap], allowsIPv4: false), let rest = groupCount(after) else { return false }
+    return before + rest <= 7
+  }
+
+  /// How many groups there are between single colons; nil if one is malformed.
+  private static func groupCount(_ text: Substring, allowsIPv4: Bool = true) -> Int? {
+    if text.isEmpty { return 0 }
     var groups = text.split(separator: ":", omittingEmptySubsequences: false)
-    // "::" at an end makes two empty groups there, and one in the middle.
-    if groups.count >= 3, groups[0].isEmpty, groups[1].isEmpty { groups.removeFirst() }
-    if groups.count >= 3, groups[groups.count - 1].isEmpty, groups[groups.count - 2].isEmpty { groups.removeLast() }
-    let gaps = groups.count { $0.isEmpty }
-    var count = groups.count - gaps
-    if let last = groups.last, last.utf8.contains(UInt8(ascii: ".")) {
+    var count = groups.count
+    if allowsIPv4, let last = groups.last, last.utf8.contains(UInt8(ascii: ".")) {
       let numbers = last.split(separator: ".", omittingEmptySubsequences: false)
-      guard numbers.count == 4, numbers.allSatisfy(isIPv4Number) else { return false }
+      guard numbers.count == 4, numbers.allSatisfy(isIPv4Number) else { return nil }
       groups.removeLast()
       count += 1
     }
-    guard groups.allSatisfy({ $0.utf8.count <= 4 && $0.utf8.allSatisfy(isHexDigit) }) else { return false }
-    return gaps == 0 ? count == 8 : gaps == 1 && count <= 7
+    return groups.allSatisfy { (1...4).contains($0.utf8.count) && $0.utf8.allSatisfy(isHexDigit) } ? count : nil
   }
 
   /// Whether a resolver may take the label for a number: digits, or hexadecimal after `0x`.
@@ -66,7 +76,8 @@ enum URLHost {
 
   /// From 0 to 255, without leading zeros, which some take for octal.
   private static func isIPv4Number(_ text: Substring) -> Bool {
-    text.utf8.allSatisfy(isDigit) && UInt8(text) != nil && (text.utf8.count == 1 || text.utf8.first != UInt8(ascii: "0"))
+    text.utf8.allSatisfy(isDigit) && UInt8(text) != nil
+      && (text.utf8.count == 1 || text.utf8.first != UInt8(ascii: "0"))
   }
 
   /// RFC 3986 §3.2.2: a registered name.

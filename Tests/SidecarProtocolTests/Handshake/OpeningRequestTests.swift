@@ -9,8 +9,8 @@ import SidecarProtocol
     #expect(key.isWellFormed)
   }
 
-  @Test func `keys are random and well formed`() {
-    let keys = (0..<100).map { _ in HandshakeKey.random() }
+  @Test func `keys are random and well formed`() throws {
+    let keys = try (0..<100).map { _ in try HandshakeKey.random() }
     #expect(Set(keys).count == 100)
     #expect(keys.allSatisfy { $0.isWellFormed })
     for wrong in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZSE=", "dGhlIHNhbXBsZSBub25jZ!==", "AAAA"] {
@@ -64,12 +64,14 @@ import SidecarProtocol
     "%eth0:",
   ])
   func `what is no host is refused`(_ host: String) {
-    #expect(throws: OpeningRequest.Invalid.host(host)) { try OpeningRequest(host: host, port: 80, isSecure: false) }
+    #expect(throws: OpeningRequest.Invalid.host) { try OpeningRequest(host: host, port: 80, isSecure: false) }
   }
 
-  @Test(arguments: ["path", "/a b", "/a\r\nX: y", "/a#b", "/ä", "/\u{7F}", "http://a/"])
-  func `what is no path is refused`(_ target: String) {
-    #expect(throws: OpeningRequest.Invalid.target(target)) {
+  @Test(arguments: [
+    ("path", 0), ("/a b", 2), ("/a\r\nX: y", 2), ("/a#b", 2), ("/ä", 1), ("/\u{7F}", 1), ("http://a/", 0),
+  ])
+  func `what is no path is refused`(_ target: String, _ offset: Int) {
+    #expect(throws: OpeningRequest.Invalid.target(offset: offset)) {
       try OpeningRequest(host: "a", port: 80, isSecure: false, target: target)
     }
   }
@@ -87,17 +89,17 @@ import SidecarProtocol
   }
 
   @Test func `headers cannot smuggle anything into the request`() {
-    for value in ["a\r\nX: y", "a\nb", "a\rb", "a\u{0}", "a\u{7F}", "\u{1B}"] {
-      #expect(throws: OpeningRequest.Invalid.headerValue(name: "X", value: value)) { try made(["X": value]) }
+    for (value, offset) in [("a\r\nX: y", 1), ("ab\nb", 2), ("a\rb", 1), ("a\u{0}", 1), ("a\u{7F}", 1), ("\u{1B}", 0)] {
+      #expect(throws: OpeningRequest.Invalid.headerValue(name: "X", offset: offset)) { try made(["X": value]) }
     }
-    for name in ["", "a b", "a:b", "a\r\nb", "ä"] {
-      #expect(throws: OpeningRequest.Invalid.headerName(name)) { try made([name: "x"]) }
+    for (name, offset) in [("", nil), ("a b", 1), ("a:b", 1), ("a\r\nb", 1), ("ä", 0)] {
+      #expect(throws: OpeningRequest.Invalid.headerName(index: 1, offset: offset)) { try made(["A": "", name: "x"]) }
     }
     for name in ["host", "UPGRADE", "Connection", "Sec-WebSocket-Key", "sec-websocket-extensions", "Content-Length"] {
       #expect(throws: OpeningRequest.Invalid.reservedHeader(name)) { try made([name: "x"]) }
     }
-    #expect(throws: OpeningRequest.Invalid.origin("a\r\n")) { try made([:], origin: "a\r\n") }
-    #expect(throws: OpeningRequest.Invalid.origin("")) { try made([:], origin: "") }
+    #expect(throws: OpeningRequest.Invalid.origin(offset: 1)) { try made([:], origin: "a\r\n") }
+    #expect(throws: OpeningRequest.Invalid.origin(offset: nil)) { try made([:], origin: "") }
   }
 
   @Test func `an origin is given once, in one way or the other`() throws {
@@ -106,18 +108,52 @@ import SidecarProtocol
   }
 
   @Test func `subprotocols are tokens and are offered once`() {
-    #expect(throws: OpeningRequest.Invalid.subprotocol("a b")) { try made([:], subprotocols: ["a b"]) }
-    #expect(throws: OpeningRequest.Invalid.subprotocol("")) { try made([:], subprotocols: [""]) }
-    #expect(throws: OpeningRequest.Invalid.repeatedSubprotocol("a")) { try made([:], subprotocols: ["a", "b", "a"]) }
+    #expect(throws: OpeningRequest.Invalid.subprotocol(index: 0, offset: 1)) { try made([:], subprotocols: ["a b"]) }
+    #expect(throws: OpeningRequest.Invalid.subprotocol(index: 1, offset: nil)) {
+      try made([:], subprotocols: ["a", ""])
+    }
+    #expect(throws: OpeningRequest.Invalid.repeatedSubprotocol(index: 2)) {
+      try made([:], subprotocols: ["a", "b", "a"])
+    }
   }
 
-  @Test func `what cannot be part of a request is named`() {
+  @Test func `what cannot be part of a request is named by its place and never shown`() {
+    let secret = "s3cret"
+    expectHidden(secret) { try made(["Authorization": "Bearer \(secret)\n"]) }
+    expectHidden(secret) { try made(["Authorization: Bearer \(secret)": ""]) }
+    expectHidden(secret) { try made([:], subprotocols: ["token \(secret)"]) }
+    expectHidden(secret) { try made([:], subprotocols: [secret, secret]) }
+    expectHidden(secret) { try made([:], origin: "\(secret)\n") }
+    expectHidden(secret) {
+      _ = try OpeningRequest(host: "a", port: 80, isSecure: false, target: "/?token=\(secret) ")
+    }
     let invalid: [OpeningRequest.Invalid] = [
-      .host("a b"), .port(0), .target("x"), .headerName("a b"), .headerValue(name: "X", value: "a\n"),
-      .reservedHeader("Host"), .origin(""), .subprotocol(""), .repeatedSubprotocol("a"),
+      .host, .port(0), .target(offset: 1), .headerName(index: 0, offset: 1), .headerName(index: 0, offset: nil),
+      .headerValue(name: "X", offset: 1), .reservedHeader("Host"), .origin(offset: nil), .origin(offset: 1),
+      .subprotocol(index: 0, offset: 1), .subprotocol(index: 0, offset: nil), .repeatedSubprotocol(index: 0),
+      .randomness(RandomnessError(code: 38)),
     ]
     #expect(Set(invalid.map { "\($0)" }).count == invalid.count)
-    #expect(invalid[4].description == #"the value of the header X has a control character: "a\n" (RFC 9110 §5.5)"#)
+    #expect(invalid[5].description == "the value of the header X has a control character at byte 1 (RFC 9110 §5.5)")
+  }
+
+  private func expectHidden(_ secret: String, _ attempt: () throws -> Void) {
+    do {
+      try attempt()
+      Issue.record("accepted")
+    } catch {
+      var dumped = ""
+      dump(error, to: &dumped)
+      for text in ["\(error)", String(reflecting: error), dumped] { #expect(!text.contains(secret)) }
+    }
+  }
+
+  @Test func `a system without randomness cannot make a request`() {
+    let error = RandomnessError(code: 38)
+    #expect(throws: OpeningRequest.Invalid.randomness(error)) {
+      try OpeningRequest(host: "a", port: 80, isSecure: false, randomness: RandomSource { _ in 38 })
+    }
+    #expect(error.description == "getentropy failed with errno 38")
   }
 }
 
@@ -131,6 +167,16 @@ import SidecarProtocol
     #expect(headers.first("via") == "1")
     #expect(headers.first("viab") == nil)
     #expect(!"i".equalsIgnoringCase("İ") && !"[".equalsIgnoringCase("{") && "Z".equalsIgnoringCase("z"))
+  }
+
+  @Test func `names and values are compared as bytes`() {
+    // A composed and a decomposed letter are the same to `String`.
+    #expect("é" == "e\u{301}" && !"é".hasSameBytes(as: "e\u{301}"))
+    #expect(HeaderFields.Field("A", "é") != .init("A", "e\u{301}"))
+    #expect(HeaderFields.Field("A", "\u{212A}") != .init("A", "K"))
+    #expect(Set([HeaderFields.Field("A", "é"), .init("A", "e\u{301}"), .init("A", "é")]).count == 2)
+    #expect(HandshakeKey("K") != HandshakeKey("\u{212A}"))
+    #expect(!"a\u{327}\u{301}".equalsIgnoringCase("a\u{301}\u{327}"))
   }
 
   @Test func `lists are split at commas outside quotes`() {

@@ -42,6 +42,17 @@ import SidecarProtocol
     #expect(answer.bytes == utf8("HTTP/1.1 403 No\r\nX: y\r\n\r\nbody"))
   }
 
+  @Test func `requests are compared by their bytes`() throws {
+    func request(_ target: String) throws -> ReceivedOpeningRequest {
+      let text =
+        "GET \(target) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+      return try #require(try parse(utf8(text)).0)
+    }
+    #expect(try request("/é") == request("/é") && request("/é") != request("/e\u{301}"))
+    #expect(try Set([request("/é"), request("/é"), request("/e\u{301}")]).count == 2)
+  }
+
   @Test func `what RFC 6455 §4.2.1 asks of a request has to be there`() throws {
     let upgrade = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
