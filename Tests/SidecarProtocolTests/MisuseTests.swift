@@ -78,7 +78,7 @@ import Testing
       exitWhenTrapped()
       var receiver = MessageReceiver(role: .client)
       var recorder = Recorder()
-      receiver.didReadDirectly(count: 1, into: &recorder)
+      _ = receiver.didReadDirectly(count: 1, into: &recorder)
     }
   }
 

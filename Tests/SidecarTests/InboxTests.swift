@@ -104,7 +104,7 @@ import SidecarProtocol
     let memory = UnsafeMutableRawBufferPointer(start: malloc(65_536), count: 65_536)
     memory.initializeMemory(as: UInt8.self, repeating: 7)
     var sink = InboxSink()
-    sink.beginRead(of: 65_536, into: memory)
+    sink.beginRead(of: 65_536, in: memory)
     for range in [0..<9000, 10_000..<19_000] {
       sink.receiveMessage(.binary, UnsafeRawBufferPointer(UnsafeMutableRawBufferPointer(rebasing: memory[range])))
     }
@@ -219,7 +219,7 @@ import SidecarProtocol
         }
       }
     }
-    guard case (texts(0..<2), .end(.orderly)) = await iterating.value else { return somethingElseCame() }
+    guard case (texts(0..<2), .ended(nil)) = await iterating.value else { return somethingElseCame() }
   }
 
   @Test func `no wait is missed by a deadline that comes while it begins`() async {

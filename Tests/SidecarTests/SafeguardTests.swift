@@ -141,7 +141,7 @@ import Testing
     let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
     await client.shutdown(within: .seconds(5))
     gate.signal()
-    #expect(await eventually { () async in client.connection.hostBeingResolved == nil })
+    #expect(await eventually { () async in client.connection.connector.withLock { $0 }?.hostBeingResolved == nil })
     // Behind what the answer has posted, and behind the timer of a first attempt.
     for _ in 0..<3 { await Task(executorPreference: thread) { await Task.yield() }.value }
     #expect(await Task(executorPreference: thread) { thread.loop.registrationCount }.value == 0)
@@ -587,10 +587,6 @@ private struct TakenWorkers {
   func release() {
     for _ in 0..<count { gate.signal() }
   }
-}
-
-extension Connection {
-  fileprivate var descriptor: Int32? { socket?.descriptor }
 }
 
 /// A sidecar that its own log asks.

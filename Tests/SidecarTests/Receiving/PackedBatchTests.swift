@@ -13,7 +13,7 @@ import Testing
       bytes.withUnsafeBytes { bytes in
         let isASCII = message.kind == .text && bytes.allSatisfy { $0 < 0x80 }
         if arena.store(message.kind, isASCII: isASCII, bytes, in: &batch) { return }
-        if !batch.isEmpty { batches.append(run) }
+        if !batch.isEmpty { batches.append(batch) }
         batch = arena.startBatch(message.kind, isASCII: isASCII, bytes)
       }
     }
@@ -61,7 +61,7 @@ import Testing
           bytes = UnsafeRawBufferPointer(rebasing: room[..<bytes.count])
         }
         if arena.store(.binary, isASCII: false, bytes, in: &batch) { return }
-        if !batch.isEmpty { batches.append(run) }
+        if !batch.isEmpty { batches.append(batch) }
         batch = arena.startBatch(.binary, isASCII: false, bytes)
       }
     }
