@@ -115,6 +115,11 @@ void csidecar_error_text(int error, char *buffer, size_t capacity) {
 #endif
 }
 
+int csidecar_accept(int listener) {
+  int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return descriptor >= 0 ? descriptor : -errno;
+}
+
 int csidecar_semaphore_wait(sem_t *semaphore, int64_t nanoseconds) {
   struct timespec end = {0};
   if (nanoseconds >= 0) end = wait_end(nanoseconds);

@@ -1,4 +1,3 @@
-internal import Dispatch
 package import SidecarExecutor
 
 /// Turns host names into addresses, on threads of its own: the system's resolver blocks.
@@ -90,7 +89,7 @@ package final class Resolver: Sendable {
   ///   - startWork: Where the look-ups run.
   ///   - lookUp: Asks for a name, and may block. Addresses with port 0 get the port that is connected to.
   package init(
-    capacity: Int = Resolver.capacity, startWork: @escaping StartWork = Resolver.startOnDispatch,
+    capacity: Int = Resolver.capacity, startWork: @escaping StartWork = Resolver.startThread,
     _ lookUp: @escaping @Sendable (String) throws(Failure) -> [SocketAddress]
   ) {
     self.capacity = capacity
@@ -158,8 +157,8 @@ package final class Resolver: Sendable {
     for waiter in waiters { waiter.completion(answer) }
   }
 
-  /// Runs work on a queue of its own.
-  package static let startOnDispatch: StartWork = { work in
-    DispatchQueue(label: "sidecar.resolver", qos: .utility).async(execute: work)
+  /// Runs work on a thread of its own, which ends with it. Not on Dispatch, which waits for a thread in its caller.
+  package static let startThread: StartWork = { work throws(SystemError) in
+    try SystemThread.detached("sidecar-resolve", work)
   }
 }

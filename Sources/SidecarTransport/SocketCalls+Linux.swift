@@ -1,3 +1,4 @@
+internal import CSidecarSystem
 internal import Glibc
 package import SidecarExecutor
 
@@ -68,18 +69,13 @@ package enum SocketCalls {
   /// - Returns: Its descriptor, which the caller owns; nil if no connection is waiting.
   package static func accept(_ descriptor: Int32) throws(SystemError) -> Int32? {
     while true {
-      let accepted = Glibc.accept(descriptor, nil, nil)
-      if accepted >= 0 {
-        // Swift's Glibc module does not expose `accept4`, which would do it in one call.
-        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
-        return accepted
-      }
-      switch errno {
+      let accepted = csidecar_accept(descriptor)
+      if accepted >= 0 { return accepted }
+      switch -accepted {
       // The client has gone again: the next one may be waiting.
       case EINTR, ECONNABORTED: continue
       case EAGAIN: return nil
-      case let code: throw SystemError("accept", code: code)
+      case let code: throw SystemError("accept4", code: code)
       }
     }
   }

@@ -99,6 +99,25 @@ import Testing
     }
   }
 
+  @Test func `sleeps at once, and does everything else, where busy-polling is turned off`() async {
+    // In a process of its own: it is turned off for all of it.
+    await #expect(processExitsWith: .success) {
+      SpinBackoff.isEnabled = false
+      let pipe = try Pipe()
+      let thread = try SidecarThread()
+      try thread.postAndWait(until: .after(patience)) {
+        _ = try thread.loop.register(pipe.readEnd, interest: .readable, handler: Handler(pipe.readEnd))
+      }
+      for _ in 0..<100 {
+        thread.expectAnswer()
+        try #expect(thread.postAndWait(until: .after(patience)) { true })
+      }
+      #expect(thread.busyPollMissCount == 0)
+      thread.requestStop()
+      #expect(thread.join(until: .after(patience)))
+    }
+  }
+
   @Test func `a closure that is posted while it watches is run`() async throws {
     try await withThread { thread, _ in
       for _ in 0..<100 {

@@ -68,15 +68,20 @@ private func threadName() -> String {
     withExtendedLifetime((timers, other)) {}
   }
 
-  @Test func `a task whose executor runs jobs inline, and blocks, makes no other deadline late`() async {
+  @Test func `a task whose executor runs jobs inline, and blocks, makes no other deadline late`() async throws {
     let gate = DispatchSemaphore(value: 0)
     let executor = InlineExecutor()
     let isHeld = Promise<String>()
     let never = Promise<Void>()
-    let task = Task(executorPreference: executor) {
-      _ = await never.value(until: .after(.milliseconds(1)))
-      isHeld.complete(threadName())
-      block(gate)
+    // From a thread of its own, which the task may hold if it is overtaken by its deadline.
+    let task = Promise<Task<Void, Never>>()
+    async let started: Void = onThread {
+      let inline = Task(executorPreference: executor) {
+        _ = await never.value(until: .after(.milliseconds(5)))
+        isHeld.complete(threadName())
+        block(gate)
+      }
+      task.complete(inline)
     }
     #expect(await isHeld.uncancellableValue() != Self.timers)
     guard case .timedOut = await never.value(until: .after(.milliseconds(1))) else {
@@ -84,7 +89,8 @@ private func threadName() -> String {
       return
     }
     gate.signal()
-    await task.value
+    await task.uncancellableValue().value
+    try await started
   }
 
   @Test func `deadlines that come together are all met`() async {

@@ -197,6 +197,33 @@ import Testing
       _exit(0)
     }
   }
+
+  @Test func `without a thread for the look-up the process is to blame, and a number is still connected to`() async {
+    await #expect(processExitsWith: .success) {
+      guard let listener = try? ListeningSocket.listening(), let thread = try? SidecarThread(name: "poor"),
+        await threadRuns(thread)
+      else { _exit(1) }
+      SystemFaults.inject(.startThread) { EAGAIN }
+      for (host, call) in [("localhost", "pthread_create"), ("127.0.0.1", nil)] {
+        let outcome = Promise<ConnectHarness.Outcome>()
+        let kept = Locked<Connector?>(nil)
+        thread.post {
+          let connector = Connector(
+            to: .tcp(host: host, port: listener.address.port), timeouts: ConnectHarness.patient, loop: thread.loop,
+            thread: thread
+          ) { outcome.complete($0) }
+          kept.withLock { $0 = connector }
+          connector.start()
+        }
+        switch await outcome.uncancellableValue() {
+        case .success where call == nil: break
+        case .failure(.system(let error)) where error.call == call && error.code == EAGAIN: break
+        default: _exit(2)
+        }
+      }
+      _exit(0)
+    }
+  }
 }
 
 private func threadRuns(_ thread: SidecarThread) async -> Bool {

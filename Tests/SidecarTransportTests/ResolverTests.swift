@@ -113,7 +113,7 @@ import Testing
       capacity: 1,
       startWork: { work throws(SystemError) in
         if threads.withLock({ $0 }) == 0 { throw error }
-        try Resolver.startOnDispatch(work)
+        try Resolver.startThread(work)
       }
     ) { _ in [ResolverTests.loopback] }
     #expect(error.isResourceShortage)

@@ -54,6 +54,9 @@ struct csidecar_event csidecar_event_at(const struct epoll_event *_Nonnull event
 /// Writes the system's text for an errno value into `buffer`. Never fails; the text is always terminated.
 void csidecar_error_text(int error, char *_Nonnull buffer, size_t capacity);
 
+/// Accepts a connection that neither blocks nor is inherited. Returns its descriptor, or the negative of an errno value.
+int csidecar_accept(int listener);
+
 /// Waits for a semaphore, at most for `nanoseconds`, or without end if negative. Returns 0 if the time ran out.
 ///
 /// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be set.
