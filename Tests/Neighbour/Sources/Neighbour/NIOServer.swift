@@ -23,8 +23,10 @@ func checkNIO() async throws {
 
   let sidecar = try await WebSocketSidecar.connect(to: "ws://127.0.0.1:\(server.localAddress?.port ?? 0)/")
   try await sidecar.send("hello")
-  try check(try await sidecar.receive(timeout: .seconds(30)) == "hello", "a server on swift-nio echoes")
-  try check(await sidecar.shutdown().isClean, "the server on swift-nio answers the Close")
+  let answer = try await sidecar.receive(timeout: .seconds(30))
+  try check(answer == "hello", "a server on swift-nio echoes")
+  let report = await sidecar.shutdown()
+  try check(report.isClean, "the server on swift-nio answers the Close")
   try await server.close()
   try await group.shutdownGracefully()
 }

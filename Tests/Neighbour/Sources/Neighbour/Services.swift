@@ -67,7 +67,8 @@ struct EchoService: Service {
       // Ends `messages`; the report comes below.
       Task { await sidecar.shutdown() }
     }
-    logger.info("sidecar: \(await sidecar.shutdown())")
+    let report = await sidecar.shutdown()
+    logger.info("sidecar: \(report)")
   }
 }
 

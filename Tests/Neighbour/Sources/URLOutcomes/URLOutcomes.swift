@@ -29,6 +29,7 @@ private func outcome(of host: String) async throws -> String {
     }
     let sent = server.connections.first?.request?.header("host") ?? "nothing"
     let isUnchanged = sent == "\(host):\(server.port)"
-    return isUnchanged ? "accepted as it is" : "accepted as \(sent.split(separator: ":").dropLast().joined(separator: ":"))"
+    return isUnchanged
+      ? "accepted as it is" : "accepted as \(sent.split(separator: ":").dropLast().joined(separator: ":"))"
   }
 }
