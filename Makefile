@@ -1,39 +1,39 @@
-# What is done with this package day by day. `make help` lists it.
+# The everyday tasks of this package. `make help` lists them.
 #
-# A fresh machine needs Swift and make; whatever else is missing, every target that builds installs first.
+# A new machine needs Swift and make. Every target that builds first installs what else is missing.
 #
-# Each kind of build has a scratch folder of its own (.build, .build-release, .build-static, .build-tsan, .build-asan,
-# .build-coverage): they differ in their flags, and would otherwise throw each other's work away. FILTER=name runs only
-# tests whose name matches, for the targets that run all of them.
+# Builds with different flags have different scratch folders (.build, .build-release, .build-static, .build-tsan,
+# .build-asan, .build-coverage), so that they do not rebuild each other's work. FILTER=name runs only the tests whose names
+# match, in the targets that run all tests.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-release coverage strict tsan asan interop fuzz-smoke fuzz differential soak census bench \
-        bench-quick bench-smoke instructions readme lint format clean
+        bench-quick bench-smoke instructions readme neighbour cross lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
-# The sanitizers make everything slower by an order of magnitude. Tests that hold the code to a time allow for it.
+# Sanitizers slow everything down by an order of magnitude. Tests that check times multiply their slack by this.
 SLOW := SIDECAR_TEST_SLACK=10
-# All tests are Swift Testing's: without XCTest there is one runner, and one closing line.
-# Those that only compute are run before those that wait for one another: both share the concurrency pool's few threads,
-# and with a sanitizer the former hold them for a minute.
+# All tests use Swift Testing: without XCTest there is one runner and one summary line.
+# Tests that only compute run separately: they and the tests that wait share the concurrency pool's few threads, and with a
+# sanitizer the computing ones hold them for a minute.
 COMPUTING := SidecarProtocolTests|SidecarFuzzTests|SidecarDifferentialTests
 HALVES := $(if $(FILTER),'--filter=$(FILTER)','--filter=$(COMPUTING)' '--skip=$(COMPUTING)')
 ONLY := $(if $(FILTER),--filter=$(FILTER))
 TEST := swift test --disable-xctest --parallel
 
 RELEASE := -c release --scratch-path .build-release -Xswiftc -enable-testing
-# What is measured is linked as programs for servers are: with Swift's libraries in it, not beside it. So is SwiftNIO's row.
+# The benchmark links Swift's libraries statically, as server programs do. So does SwiftNIO's row.
 STATIC := -c release --static-swift-stdlib --scratch-path .build-static --product sidecar-bench
 TSAN := --sanitize=thread --scratch-path .build-tsan -Xswiftc -warnings-as-errors -Xcc -Werror
-# The default linker warns about a hundred symbols of AddressSanitizer's.
+# lld, because the default linker warns about a hundred symbols of AddressSanitizer's.
 ASAN := --sanitize=address --scratch-path .build-asan -Xswiftc -use-ld=lld
 
 help: ## Show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing beside Swift: pkg-config, OpenSSL and zlib headers, Python's venv
+setup: ## Install what is missing: a C compiler, pkg-config, OpenSSL and zlib headers, Python's venv
 	@.ci/setup
 
 demo: setup ## Show what the package does
@@ -46,21 +46,21 @@ test-release: setup ## Run all tests, optimised
 	swift build --build-tests $(RELEASE)
 	$(TEST) $(ONLY) --skip-build $(RELEASE)
 
-coverage: setup ## See that the protocol's own tests reach every line of it
+coverage: setup ## Check that the protocol's own tests reach every line of it
 	@.ci/coverage
 
-# The build for ThreadSanitizer is needed anyway, and compiles everything: a build of its own would find nothing more.
+# Uses the build for ThreadSanitizer, which is needed anyway and compiles everything.
 strict: setup ## Compile everything with warnings as errors
 	swift build --build-tests $(TSAN)
 
-tsan: strict ## Run all tests under ThreadSanitizer; a thread that is not joined counts as an error
+tsan: strict ## Run all tests under ThreadSanitizer; a thread that is not joined is an error
 	for half in $(HALVES); do \
 	  $(SLOW) TSAN_OPTIONS="$${TSAN_OPTIONS:-} report_thread_leaks=1 suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	    $(TEST) "$$half" --skip-build $(TSAN); \
 	done
 
-# The command ends by exit(), which leaves its main task's frame, and what only that holds: LeakSanitizer takes it
-# for lost. And what it keeps of freed memory is no drift that a soak should see.
+# The command ends with exit(), while the frames of its threads still exist: LeakSanitizer reports what only those hold. And
+# AddressSanitizer keeps freed memory, which a soak would report as growth.
 asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
 	swift build --build-tests $(ASAN)
 	for half in $(HALVES); do \
@@ -68,7 +68,7 @@ asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
 	done
 	$(SLOW) ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=0" $(TEST) --filter=SidecarCLITests --skip=SoakTests --skip-build $(ASAN)
 
-interop: setup ## Run the tests against a real server, three times over
+interop: setup ## Run the tests against a real server, three times
 	swift build --build-tests
 	for round in 1 2 3; do swift test --disable-xctest --skip-build --filter SidecarInteropTests ; done
 
@@ -82,32 +82,32 @@ fuzz: setup ## Fuzz every target for 10 minutes, optimised
 differential: setup ## Compare with independent parsers for 10 minutes, from a random seed
 	DIFFERENTIAL_SECONDS=600 DIFFERENTIAL_SEED=0 swift test --disable-xctest --filter SidecarDifferentialTests
 
-soak: setup ## Make and end 3,000 sidecars in one process, amid random faults; what leaks shows
+soak: setup ## Create and end 3,000 sidecars in one process, with random faults, and check for leaks
 	swift build -c release --product sidecar
 	.build/release/sidecar soak --cycles 3000
 
-census: setup ## Make, use and end 10,000 sidecars in one process: threads, descriptors and memory stay where they are
+census: setup ## Create, use and end 10,000 sidecars in one process; threads, descriptors and memory must not grow
 	swift build $(STATIC)
 	make -C Benchmarks/Servers
 	Benchmarks/with-server .build-static/release/sidecar-bench census --count 10000
 
-bench: setup ## Measure Sidecar beside every other client that can be had: about 15 minutes on an idle machine
+bench: setup ## Measure Sidecar and every other client that is available: about 15 minutes on an idle machine
 	Benchmarks/Peers/setup.sh
 	swift build $(STATIC)
 	Benchmarks/run.py
 
-bench-quick: setup ## The same with less of everything: about 2 minutes, behind the set-up
+bench-quick: setup ## A shorter bench: about 2 minutes after the set-up
 	Benchmarks/Peers/setup.sh
 	swift build $(STATIC)
 	Benchmarks/run.py --quick
 
-bench-smoke: setup ## See that the benchmarks' server and Sidecar's own rows work
+bench-smoke: setup ## Check that the benchmark's server and Sidecar's own rows work
 	make -C Benchmarks/Servers check
 	Benchmarks/Peers/setup.sh raw-c
 	swift build $(STATIC)
 	Benchmarks/run.py --peers sidecar,raw --rounds 1 --further 1 --seconds 0.1
 
-instructions: setup ## Count the instructions that a message costs, and compare them with what they may be
+instructions: setup ## Count the instructions per message, and compare them with their limits
 	command -v valgrind >/dev/null || .ci/setup valgrind
 	swift build $(STATIC)
 	make -C Benchmarks/Servers
@@ -116,7 +116,13 @@ instructions: setup ## Count the instructions that a message costs, and compare 
 readme: setup ## Compile the Swift code in README.md as a package that depends on this one, and run its commands
 	.ci/check-readme
 
-lint: ## Check the format, and what the formatter's rules ask for
+neighbour: setup ## Build and run an application that uses Sidecar, swift-nio and other packages: 5 minutes at first
+	.ci/check-neighbour
+
+cross: ## Compile the C targets for aarch64, musl and macOS
+	.ci/check-cross
+
+lint: ## Check the sources against the formatter and its rules
 	swift format lint --strict --parallel --recursive $(SOURCES)
 
 format: ## Format the sources in place

@@ -1,24 +1,24 @@
 internal import Sidecar
 
-/// `sidecar conformance`: the client's side of the common WebSocket fuzzing server.
+/// `sidecar conformance`: the client that a WebSocket fuzzing server tests.
 enum ConformanceCommand {
   private static let agent = Option.value(
-    "agent", "a", "NAME", "The name under which the server files its report.\nDefault: Sidecar.")
+    "agent", "a", "NAME", "The name that the report is filed under.\nDefault: Sidecar.")
   private static let cases = Option.value("cases", "c", "A-B", "Run these cases only. Default: all.")
   private static let timeout = Option.value("timeout", "t", "SECONDS", "How long a case may take. Default: 60.")
   private static let plain = Option.flag("no-compression", nil, "Do not offer permessage-deflate.")
 
   static let syntax = CommandSyntax(
-    name: "conformance", operands: "URL", summary: "Be the client that a fuzzing server tests.",
+    name: "conformance", operands: "URL", summary: "Run a WebSocket fuzzing server's cases against this client.",
     details: """
-      Asks the server at URL for its number of cases (/getCaseCount), lets it run
-      each of them (/runCase?case=N&agent=NAME), and has it write its report
-      (/updateReports?agent=NAME). In a case, every message is sent back as it came,
-      until the server closes.
+      Asks the server at URL for its number of cases (/getCaseCount), runs each of
+      them (/runCase?case=N&agent=NAME), and makes the server write its report
+      (/updateReports?agent=NAME). In each case, every message is sent back unchanged
+      until the server closes the connection.
 
-      Most cases break the protocol on purpose, so that a connection that ends with
-      an error is counted, and no failure: the server judges, in its report. The
-      exit code is 1 if a case could not be run to its end.
+      Most cases violate the protocol on purpose. A connection that ends with an error
+      is therefore counted, but is no failure: the server's report says who passed. The
+      exit code is 1 if a case did not run to its end, or an echo was lost.
       """,
     options: [agent, cases, timeout, plain])
 

@@ -3,9 +3,11 @@ internal import Sidecar
 
 /// One connection between stdin, stdout and a server.
 ///
-/// Reading stdin and writing stdout block, so each has a thread of its own, which uses the connection through the
-/// blocking facade: if stdout is slow the socket is not read, if the server is slow stdin is not. What happens on them,
-/// and to the process, arrives here as events, one after the other.
+/// Reading stdin and writing stdout block, so each has its own thread, which uses the connection through the blocking
+/// API: a slow stdout stops the socket from being read, and a slow server stops stdin from being read. Everything that
+/// happens is posted as an event to the thread that calls ``run()``.
+///
+/// No tasks: the concurrency pool gets its threads from Dispatch, which crashes a process that has no descriptor left.
 struct ConnectSession: Sendable {
   struct Settings: Sendable {
     var url: String
@@ -24,18 +26,18 @@ struct ConnectSession: Sendable {
 
   enum EndOfInput: Sendable {
     case close
-    case closeWhenQuiet(for: Duration)
+    case closeWhenIdle(for: Duration)
     case keepOpen
   }
 
   private enum Event: Sendable {
     case opened
     case notOpened(WebSocketError)
-    /// Nothing more is sent; holds the reason, if there is more to be sent.
+    /// Nothing more will be sent; `failure` says why, if part of the input was not sent.
     case inputEnded(failure: String?)
-    /// The input has ended, and nothing comes any more.
-    case quiet
-    /// Everything that came has been written.
+    /// The input has ended, and no message has come for a while.
+    case idle
+    /// Every message that came has been written.
     case outputEnded(OutputEnd)
     case interrupted
   }
@@ -44,85 +46,89 @@ struct ConnectSession: Sendable {
     /// The connection ended in order.
     case orderly
     case failed(WebSocketError)
-    /// Nobody reads stdout any more.
-    case nobodyReads
+    /// The reader of stdout has closed it.
+    case readerClosed
     case cannotWrite(SystemError)
   }
 
-  /// How long after a shutdown a slow reader of stdout is waited for.
+  /// How long to wait, after a shutdown, for a slow reader of stdout.
   private static let outputGrace = Duration.seconds(1)
-  /// How long the sender has, when the connection has ended, to find out whether it has something to send: little if there
-  /// is nothing to read, since then it most likely waits for input.
+  /// How long the sender may take, after the connection has ended, to find that it has lines left to send. Short if stdin
+  /// has nothing to read, since the sender then most likely waits for input.
   private static let inputGrace = (empty: Duration.milliseconds(100), waiting: Duration.seconds(10))
-  /// How long a peer may leave a Ping unanswered and send nothing else, before the connection counts as quiet.
-  private static let pongPatience = Duration.seconds(10)
+  /// How long a peer may leave a Ping unanswered and send nothing else before the connection counts as idle.
+  private static let pongTimeout = Duration.seconds(10)
 
   private let settings: Settings
-  private let sidecar: WebSocketSidecar
-  private let watch = IdleMonitor()
-  /// Completed by the sender, with what is wrong if anything is.
+  private let socket: BlockingWebSocket
+  private let receiver = IdleMonitor()
+  /// Completed by the sender; the value is the failure, if there was one.
   private let inputEnd = Promise<String?>()
   private let outputEnd = Promise<OutputEnd>()
-  private let events: AsyncStream<Event>
-  private let post: AsyncStream<Event>.Continuation
+  private let events = EventQueue<Event>()
 
-  /// Begins to connect. Throws what is wrong with the settings.
+  /// Starts to connect.
+  ///
+  /// - Throws: ``WebSocketError`` if the URL or the configuration is invalid.
   init(_ settings: Settings) throws(WebSocketError) {
     var settings = settings
     if settings.isVerbose {
       settings.configuration.onLog = { event in Terminal.error.write("sidecar: \(Escaping.line("\(event)"))\n") }
     }
     self.settings = settings
-    (events, post) = AsyncStream.makeStream()
-    sidecar = try WebSocketSidecar(settings.url, configuration: settings.configuration)
+    socket = BlockingWebSocket(try WebSocketSidecar(settings.url, configuration: settings.configuration))
   }
 
-  /// Runs until the connection ends, or somebody wants it to.
-  func run() async throws -> ExitCode {
-    SignalHandler.onSignal { [post] in post.yield(.interrupted) }
-    Task { [sidecar, post] in
-      do throws(WebSocketError) {
-        try await sidecar.connected()
-        post.yield(.opened)
-      } catch {
-        post.yield(.notOpened(error))
-      }
-    }
+  /// Blocks until the connection has ended, or a signal asked for its end.
+  @available(*, noasync)
+  func run() throws -> ExitCode {
+    SignalHandler.onSignal { [events] in events.post(.interrupted) }
+    try startThread("connect") { self.connect() }
     var isOpen = false
-    for await event in events {
-      switch event {
+    while true {
+      switch events.next() {
       case .opened:
         isOpen = true
         greet()
         try startThread("stdout") { self.receive() }
         try startThread("stdin") { self.send() }
       case .notOpened(let error):
-        await sidecar.shutdown(within: .zero)
+        socket.shutdown(within: .zero)
         throw explained(error)
       case .inputEnded(nil):
-        inputEnded()
-      case .inputEnded(failure: _?), .quiet:
-        close()
+        try inputEnded()
+      case .inputEnded(failure: _?), .idle:
+        try close()
       case .outputEnded(let end):
-        return try await finish(end)
+        return try finish(end)
       case .interrupted:
-        return await interrupted(isOpen: isOpen)
+        return interrupted(isOpen: isOpen)
       }
     }
-    return .success
   }
 
   private func greet() {
     guard Terminal.input.isInteractive, Terminal.error.isInteractive else { return }
-    let subprotocol = sidecar.subprotocol.map { ", subprotocol \($0)" } ?? ""
-    let text = Escaping.line("connected to \(sidecar.remoteAddress ?? settings.url)\(subprotocol)")
+    let subprotocol = socket.sidecar.subprotocol.map { ", subprotocol \($0)" } ?? ""
+    let text = Escaping.line("connected to \(socket.sidecar.remoteAddress ?? settings.url)\(subprotocol)")
     Terminal.error.write(Terminal.error.styled("\(text); Ctrl-D closes", .dim) + "\n")
   }
 
-  // MARK: The two threads
+  // MARK: Threads
 
+  @available(*, noasync)
+  private func connect() {
+    do {
+      // The task runs on the sidecar's own thread.
+      try socket.run { sidecar in try await sidecar.connected() }
+      events.post(.opened)
+    } catch {
+      events.post(.notOpened(error as? WebSocketError ?? .cancelled))
+    }
+  }
+
+  @available(*, noasync)
   private func send() {
-    let socket = BlockingWebSocket(sidecar)
     var lines = LineReader(.input)
     var number = 0
     var failure: String?
@@ -146,20 +152,20 @@ struct ConnectSession: Sendable {
       failure = "cannot read the input: \(error.reason)"
     }
     inputEnd.complete(failure)
-    post.yield(.inputEnded(failure: failure))
+    events.post(.inputEnded(failure: failure))
   }
 
+  @available(*, noasync)
   private func receive() {
-    let socket = BlockingWebSocket(sidecar)
     var printer = MessagePrinter(
       to: .output, showsTextRaw: settings.showsTextRaw, binaryStyle: settings.binaryStyle)
     let end: OutputEnd
     do {
-      while let message = try next(from: socket, &printer) { try printer.show(message) }
+      while let message = try next(&printer) { try printer.show(message) }
       try printer.flush()
       end = .orderly
     } catch let error as SystemError {
-      end = error.code == EPIPE ? .nobodyReads : .cannotWrite(error)
+      end = error.code == EPIPE ? .readerClosed : .cannotWrite(error)
     } catch {
       let reason = error as? WebSocketError ?? .cancelled
       do throws(SystemError) {
@@ -169,74 +175,74 @@ struct ConnectSession: Sendable {
         end = .cannotWrite(error)
       }
     }
-    watch.becameIdle()
+    receiver.becameIdle()
     outputEnd.complete(end)
-    post.yield(.outputEnded(end))
+    events.post(.outputEnded(end))
   }
 
-  /// The next message; what has been printed so far is written before it is waited for.
-  private func next(from socket: BlockingWebSocket, _ printer: inout MessagePrinter) throws -> WebSocketMessage? {
+  /// Returns the next message, nil at the end; writes what has been printed before it waits.
+  @available(*, noasync)
+  private func next(_ printer: inout MessagePrinter) throws -> WebSocketMessage? {
     do throws(WebSocketError) {
       return try socket.receive(timeout: .zero)
     } catch {
       guard case .timedOut = error else { throw error }
     }
     try printer.flush()
-    watch.becameIdle()
+    receiver.becameIdle()
     let message = try socket.receive()
-    watch.becameBusy()
+    receiver.becameBusy()
     return message
   }
 
   // MARK: The end
 
-  private func inputEnded() {
+  private func inputEnded() throws(SystemError) {
     switch settings.atEndOfInput {
     case .keepOpen: break
-    case .close: close()
-    case .closeWhenQuiet(let linger):
-      Task { [self] in
-        await peerHasCaughtUp()
-        do {
-          try await watch.quiet(for: linger, after: .now)
-          post.yield(.quiet)
-        } catch {}
+    case .close: try close()
+    case .closeWhenIdle(let linger):
+      try startThread("linger") {
+        waitForPeer()
+        receiver.waitUntilIdle(for: linger)
+        events.post(.idle)
       }
     }
   }
 
-  /// Waits until the peer has read everything that was sent: until it answers a Ping that was sent last.
-  private func peerHasCaughtUp() async {
+  /// Blocks until the peer has read everything that was sent, which it shows by answering a Ping that was sent last.
+  @available(*, noasync)
+  private func waitForPeer() {
     while true {
       do throws(WebSocketError) {
-        try await sidecar.ping(timeout: ConnectSession.pongPatience)
+        try socket.ping(timeout: ConnectSession.pongTimeout)
         return
       } catch {
-        // The end of the connection is told elsewhere. A slow peer still gets its time, as long as anything comes.
-        guard case .timedOut = error, !watch.isQuiet(for: ConnectSession.pongPatience) else { return }
+        // The receiver reports the end of the connection. A slow peer gets more time as long as messages come.
+        guard case .timedOut = error, !receiver.isIdle(for: ConnectSession.pongTimeout) else { return }
       }
     }
   }
 
-  private func close() {
-    Task { [sidecar, settings] in
-      do throws(WebSocketError) { try await sidecar.close(timeout: settings.shutdownBound) } catch {}
-    }
+  private func close() throws(SystemError) {
+    // On its own thread, so that Ctrl-C is heard meanwhile. The receiver reports how the connection ended.
+    try startThread("close") { _ = try? socket.close(timeout: settings.shutdownBound) }
   }
 
-  private func finish(_ end: OutputEnd) async throws -> ExitCode {
-    let report = await sidecar.shutdown(within: settings.shutdownBound)
+  @available(*, noasync)
+  private func finish(_ end: OutputEnd) throws -> ExitCode {
+    let report = socket.shutdown(within: settings.shutdownBound)
     switch end {
     case .failed(let error): throw explained(error)
     case .cannotWrite(let error): throw CommandError("cannot write the output: \(error.reason)")
-    case .nobodyReads: return .success
+    case .readerClosed: return .success
     case .orderly:
-      // The peer may have closed in order, with lines left that nobody will hear of. In that case sending them fails now;
-      // otherwise the sender is waiting for input, and nothing is lost.
+      // The peer may have closed in order while lines were left to send. Sending them fails now; if there are none, the
+      // sender waits for input, and nothing is lost.
       let grace =
         Terminal.input.isInteractive
         ? .zero : Terminal.input.canBeRead ? ConnectSession.inputGrace.waiting : ConnectSession.inputGrace.empty
-      if case .value(let failure?) = await inputEnd.value(until: .after(grace)) { throw CommandError(failure) }
+      if let failure = inputEnd.wait(until: .after(grace)) ?? nil { throw CommandError(failure) }
       if Terminal.input.isInteractive, let status = report.closeStatus {
         Terminal.error.write(Terminal.error.styled(Escaping.line("\(status)"), .dim) + "\n")
       }
@@ -244,7 +250,7 @@ struct ConnectSession: Sendable {
     }
   }
 
-  /// The error in the words of somebody who knows of one connection only, and with what the server had to say.
+  /// Returns `error` in words that fit a command with one connection; a refusal includes the server's first line of text.
   private func explained(_ error: WebSocketError) -> any Error {
     switch error {
     case .closed(let status?):
@@ -257,9 +263,10 @@ struct ConnectSession: Sendable {
     }
   }
 
-  private func interrupted(isOpen: Bool) async -> ExitCode {
-    let report = await sidecar.shutdown(within: settings.shutdownBound)
-    if isOpen { _ = await outputEnd.value(until: .after(ConnectSession.outputGrace)) }
+  @available(*, noasync)
+  private func interrupted(isOpen: Bool) -> ExitCode {
+    let report = socket.shutdown(within: settings.shutdownBound)
+    if isOpen { _ = outputEnd.wait(until: .after(ConnectSession.outputGrace)) }
     let text = "\(report)".split(separator: "\n").map { Escaping.line(String($0)) + "\n" }.joined()
     Terminal.error.write(text)
     return report.isClean ? .success : .failure

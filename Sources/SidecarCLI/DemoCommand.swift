@@ -1,29 +1,30 @@
 internal import Sidecar
 internal import SidecarTesting
 
-/// `sidecar demo`: what the library does, and how fast, in a few seconds.
+/// `sidecar demo`: shows what the library does, and how fast, in a few seconds.
 enum DemoCommand {
-  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to measure, all in all. Default: 8.")
+  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to measure in total. Default: 8.")
   private static let messages = Option.value(
     "messages", "n", "NUMBER",
-    "Instead: stream so many messages to each API, rounded up to\nthousands, and make a round trip for every fiftieth.")
+    "Instead: stream this many messages through each API, rounded\nup to thousands, and make a round trip for every 50."
+  )
 
   static let syntax = CommandSyntax(
-    name: "demo", operands: "", summary: "Show what it does, and how fast, against an embedded server.",
+    name: "demo", operands: "", summary: "Measure both APIs against an embedded server.",
     details: """
       Starts a server in this process, streams messages from it through the
-      asynchronous and then through the blocking API, makes round trips with each,
-      and shuts everything down. Every message is checked: content, order, number.
+      asynchronous and then the blocking API, makes round trips with each, and shuts
+      everything down. The content, order and number of all messages are checked.
 
-      The exit code is 1 if anything is not as it should be.
+      The exit code is 1 if a check fails or a shutdown is not clean.
       """,
     options: [seconds, messages])
 
-  /// How the time is divided, for each API: streaming, and then round trips.
+  /// The shares of the time for each API: first streaming, then round trips.
   private static let streamShare = 0.375
   private static let roundTripShare = 0.125
 
-  /// How long the shutdown may take. An interrupted stream is not waited for: the server answers a Close frame behind it.
+  /// The bound of the shutdown. Short after an interruption: the server answers a Close frame only after the whole stream.
   private static func bound(_ stop: StopFlag) -> Duration { stop.isRaised ? .milliseconds(100) : .seconds(5) }
 
   static func run(_ arguments: Arguments) async throws -> ExitCode {
@@ -71,10 +72,10 @@ enum DemoCommand {
     return isClean ? .success : .failure
   }
 
-  /// What is alive once that has ended which a shutdown in a hurry has abandoned; it takes a moment on a busy machine.
+  /// Returns the live counts, after waiting for what a short shutdown abandoned to end by itself.
   private static func settledCounts() async -> LiveCounts {
     let deadline = Deadline.after(.seconds(2))
-    while !LiveCounts.current.isEmpty, !deadline.hasPassed { try? await Task.sleep(for: .milliseconds(10)) }
+    while !LiveCounts.current.isEmpty, !deadline.hasPassed { await pause(for: .milliseconds(10)) }
     return LiveCounts.current
   }
 
@@ -105,8 +106,8 @@ enum DemoCommand {
     }
   }
 
-  /// Compares what came with what the server has sent: between the two there is only its answer to the handshake, the
-  /// message behind the last one, and the round trips.
+  /// Compares what was received with what the server sent. The server also sent its handshake response and the message
+  /// that ends the stream.
   private static func check(
     _ result: DemoMeasurement.Result, _ server: TestServer, _ index: Int, _ feed: DemoFeed
   ) throws(CommandError) {

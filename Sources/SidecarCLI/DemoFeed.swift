@@ -1,17 +1,16 @@
 internal import Sidecar
 internal import SidecarTesting
 
-/// What the demo's server streams: a round of messages that are all different, over and over, and an end.
+/// The stream of the demo's server: a round of messages that all differ, repeated, and a last message.
 ///
-/// A message that is lost, doubled, changed or out of its place shows at once, because the next one is not the one that
-/// is due.
+/// A message that is lost, duplicated, changed or reordered is found at once, because it is not the expected one.
 struct DemoFeed: Sendable {
   static let messageSize = 128
   static let messagesPerRound = 1000
 
-  /// The text with which the client asks for the stream.
+  /// The text that asks for the stream.
   static let request: WebSocketMessage = "subscribe"
-  /// What comes behind the last round.
+  /// The message after the last round.
   static let end: WebSocketMessage = "that was all"
 
   /// How long the server streams.
@@ -36,7 +35,7 @@ struct DemoFeed: Sendable {
     bytesPerRound = round.count
   }
 
-  /// What the server does with each connection: a stream when it is asked for, and then echo.
+  /// The server's behaviour for each connection: the stream on request, then echo.
   func behavior(_ length: Length) -> TestServer.Behavior {
     let rounds: TestServer.Step =
       switch length {
@@ -47,27 +46,30 @@ struct DemoFeed: Sendable {
   }
 }
 
-/// Looks at every message of a stream: is it the one that is due?
+/// Checks that every message of a stream is the expected one.
 struct DemoStream {
   private let feed: DemoFeed
   private(set) var count = 0
-  private var due = 0
+  /// The index of the expected message within the round.
+  private var expected = 0
 
   init(_ feed: DemoFeed) {
     self.feed = feed
   }
 
-  var isAtRoundsEnd: Bool { due == 0 }
+  var isAtRoundsEnd: Bool { expected == 0 }
 
-  /// Takes the next message; returns false if it is the one behind the last.
+  /// Checks the next message; returns false if it is the one that ends the stream.
+  ///
+  /// - Throws: ``CommandError`` if it is not the expected message.
   mutating func accept(_ message: WebSocketMessage?) throws(CommandError) -> Bool {
     guard let message else { throw CommandError("the stream ended after \(count) messages, before its end") }
-    guard message == feed.messages[due] else {
-      if due == 0, message == DemoFeed.end { return false }
-      throw CommandError("message \(count) of the stream is not the one that is due: \(message)")
+    guard message == feed.messages[expected] else {
+      if expected == 0, message == DemoFeed.end { return false }
+      throw CommandError("message \(count) of the stream is not the expected one: \(message)")
     }
     count += 1
-    due = due + 1 == feed.messages.count ? 0 : due + 1
+    expected = expected + 1 == feed.messages.count ? 0 : expected + 1
     return true
   }
 }

@@ -1,15 +1,15 @@
 internal import Sidecar
 
-/// The demo with one of the two APIs: first a stream, then round trips, then the end.
+/// One API's part of the demo: first the stream, then the round trips.
 ///
-/// The two halves of this file do the same in the same words; that is the point.
+/// The asynchronous and the blocking half are the same on purpose: they show that the two APIs have the same verbs.
 struct DemoMeasurement: Sendable {
   /// How many round trips are made.
   enum RoundTrips: Sendable {
     case time(Duration)
     case count(Int)
 
-    /// Whether it is enough.
+    /// Returns whether enough round trips have been made.
     func areDone(_ count: Int, since start: ContinuousClock.Instant) -> Bool {
       switch self {
       case .time(let duration): ContinuousClock.now - start >= duration
@@ -32,7 +32,7 @@ struct DemoMeasurement: Sendable {
   let feed: DemoFeed
   let roundTrips: RoundTrips
   let progress: ProgressLine
-  /// Somebody wants the demo to end.
+  /// Raised when the user wants the demo to end.
   let stop: StopFlag
 
   // MARK: The asynchronous API
@@ -99,7 +99,7 @@ struct DemoMeasurement: Sendable {
     return result
   }
 
-  // MARK: What is said meanwhile
+  // MARK: Progress
 
   private func showStream(_ count: Int, since start: ContinuousClock.Instant) {
     progress.show(

@@ -1,6 +1,6 @@
 internal import Sidecar
 
-/// What the demo shows.
+/// Writes the demo's results to stdout.
 struct DemoPage: Sendable {
   private static let margin = "  "
 
@@ -8,7 +8,7 @@ struct DemoPage: Sendable {
 
   func title(_ url: String) {
     line(styled("Sidecar", .bold) + " against a server in this process, \(url)")
-    line(styled("messages of \(DemoFeed.messageSize) bytes, every one of them checked", .dim))
+    line(styled("messages of \(DemoFeed.messageSize) bytes, each of them checked", .dim))
   }
 
   func show(_ result: DemoMeasurement.Result, _ name: String, _ what: String) {

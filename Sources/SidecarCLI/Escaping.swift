@@ -1,14 +1,14 @@
 internal import SidecarProtocol
 
-/// Makes text that a peer wrote safe to show in a terminal.
+/// Makes text from the peer safe to show in a terminal.
 enum Escaping {
-  /// Appends a message, which is UTF-8, as one line. Ordinary text comes out unchanged, tabs and backslashes included, so
-  /// `\n` in the output may also have been two characters.
+  /// Appends a message, which is UTF-8, as one line. Ordinary text is unchanged, tabs and backslashes included, so `\n` in
+  /// the output may also have been two characters.
   static func append(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
     EscapedText.append(bytes, for: .message, to: &output)
   }
 
-  /// Returns the text as one line.
+  /// Returns `text` as one line that is safe to show.
   static func line(_ text: String) -> String {
     var output: [UInt8] = []
     Array(text.utf8).withUnsafeBytes { append($0, to: &output) }
@@ -17,12 +17,12 @@ enum Escaping {
 }
 
 extension String {
-  /// The text with spaces after it, so that it is `width` characters wide.
+  /// Returns the text with spaces after it, `width` characters wide.
   func padded(to width: Int) -> String {
     self + String(repeating: " ", count: max(0, width - count))
   }
 
-  /// The text with spaces before it, so that it is `width` characters wide.
+  /// Returns the text with spaces before it, `width` characters wide.
   func aligned(to width: Int) -> String {
     String(repeating: " ", count: max(0, width - count)) + self
   }

@@ -1,8 +1,8 @@
 internal import Sidecar
 
-/// How figures are written for people.
+/// Formats numbers for people.
 enum Formatting {
-  /// A whole number with separators: `1,234,567`.
+  /// Formats a whole number with separators: `1,234,567`.
   static func count(_ number: Int) -> String {
     let digits = String(number.magnitude)
     var result = ""
@@ -13,7 +13,7 @@ enum Formatting {
     return number < 0 ? "-\(result)" : result
   }
 
-  /// A number with `places` decimals.
+  /// Formats a number with `places` decimals.
   static func decimal(_ number: Double, places: Int = 1) -> String {
     guard number.isFinite else { return "-" }
     let scale = places == 0 ? 1.0 : (1...places).reduce(1.0) { scale, _ in scale * 10 }
@@ -25,7 +25,7 @@ enum Formatting {
     return sign + whole + "." + String(repeating: "0", count: places - fraction.count) + fraction
   }
 
-  /// Something a second: `2.41 M/s`, `31.2 k/s`.
+  /// Formats a rate per second: `2.41 M/s`, `31.2 k/s`.
   static func rate(_ count: Int, in time: Duration) -> String {
     let rate = Double(count) / max(time.inSeconds, 1e-9)
     switch rate {
@@ -35,12 +35,12 @@ enum Formatting {
     }
   }
 
-  /// Bytes a second: `312 MB/s`.
+  /// Formats bytes per second: `312 MB/s`.
   static func throughput(_ bytes: Int, in time: Duration) -> String {
     decimal(Double(bytes) / 1e6 / max(time.inSeconds, 1e-9), places: 0) + " MB/s"
   }
 
-  /// A size in memory: `24.1 MiB`.
+  /// Formats an amount of memory: `24.1 MiB`.
   static func memory(_ bytes: Int) -> String {
     decimal(Double(bytes) / Double(1 << 20)) + " MiB"
   }
@@ -55,7 +55,7 @@ extension Duration {
   var inSeconds: Double { self / .seconds(1) }
 }
 
-/// A number of measured times.
+/// Measured times, sorted.
 struct Latencies: Sendable {
   private var sorted: [Duration]
 
@@ -65,7 +65,9 @@ struct Latencies: Sendable {
 
   var count: Int { sorted.count }
 
-  /// The time that `share` (0 to 1) of all were not longer than: the nearest rank.
+  /// Returns the percentile by the nearest-rank method.
+  ///
+  /// - Parameter share: From 0 to 1.
   func percentile(_ share: Double) -> Duration {
     guard !sorted.isEmpty else { return .zero }
     let rank = Int((share * Double(sorted.count)).rounded(.up))

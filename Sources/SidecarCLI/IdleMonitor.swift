@@ -1,24 +1,24 @@
 internal import Sidecar
 
-/// Knows whether the receiver is waiting for a message, and since when: whether the connection has gone quiet.
+/// Tracks since when the receiver has been waiting for a message.
 ///
-/// The receiver is not quiet while it writes: with a slow reader behind it, messages may still be queued.
+/// The receiver is busy while it writes: more messages may be queued while a slow reader holds it up.
 final class IdleMonitor: Sendable {
   private struct State {
-    /// Nil while the receiver has something to do.
+    /// Nil while the receiver is busy.
     var idleSince: ContinuousClock.Instant?
-    /// Told when it has nothing any more.
+    /// Completed when the receiver becomes idle.
     var waiter: Promise<Void>?
   }
 
   private let state = Locked(State())
 
-  /// The receiver has something to do.
+  /// Records that the receiver has something to do.
   func becameBusy() {
     state.withLock { $0.idleSince = nil }
   }
 
-  /// The receiver waits for a message from now on.
+  /// Records that the receiver starts to wait for a message.
   func becameIdle() {
     let waiter = state.withLock { state in
       state.idleSince = .now
@@ -28,24 +28,27 @@ final class IdleMonitor: Sendable {
     waiter?.complete(())
   }
 
-  /// Whether the receiver has been idle for `duration`.
-  func isQuiet(for duration: Duration) -> Bool {
+  /// Returns whether the receiver has been idle for at least `duration`.
+  func isIdle(for duration: Duration) -> Bool {
     state.withLock { state in state.idleSince.map { $0 + duration <= .now } ?? false }
   }
 
-  /// Suspends until the receiver has been idle for `duration`, counted from `start` at the earliest. Throws
-  /// `CancellationError`.
-  func quiet(for duration: Duration, after start: ContinuousClock.Instant) async throws {
+  /// Blocks the calling thread until the receiver has been idle for `duration`, counted from now at the earliest.
+  @available(*, noasync)
+  func waitUntilIdle(for duration: Duration) {
+    let start = ContinuousClock.now
     while true {
-      let idleSince = try await idleSince()
-      let moment = max(idleSince, start) + duration
-      if moment <= .now { return }
-      try await Task.sleep(until: moment, tolerance: .milliseconds(1), clock: .continuous)
+      let idleSince = waitUntilIdle()
+      let due = max(idleSince, start) + duration
+      if due <= .now { return }
+      blockingPause(for: due - .now)
       if state.withLock({ $0.idleSince == idleSince }) { return }
     }
   }
 
-  private func idleSince() async throws -> ContinuousClock.Instant {
+  /// Blocks until the receiver is idle; returns since when it has been.
+  @available(*, noasync)
+  private func waitUntilIdle() -> ContinuousClock.Instant {
     while true {
       let waiter = Promise<Void>()
       let idleSince: ContinuousClock.Instant? = state.withLock { state in
@@ -53,7 +56,7 @@ final class IdleMonitor: Sendable {
         return state.idleSince
       }
       if let idleSince { return idleSince }
-      if case .cancelled = await waiter.value() { throw CancellationError() }
+      _ = waiter.wait(until: .never)
     }
   }
 }

@@ -1,11 +1,11 @@
 internal import Glibc
 internal import SidecarExecutor
 
-/// Cuts what comes from a stream into lines, however long they are. Blocks: belongs on a thread of its own.
+/// Reads lines of any length from a stream. Blocks, so it needs its own thread.
 struct LineReader: ~Copyable {
   private let stream: Terminal
   private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
-  /// What has been read and not been handed out.
+  /// The part of the buffer that was read but not handed out.
   private var unread = 0..<0
 
   init(_ stream: Terminal) {
@@ -16,9 +16,9 @@ struct LineReader: ~Copyable {
     buffer.deallocate()
   }
 
-  /// Calls `body` with each line, without its newline; a last one without a newline counts too.
+  /// Calls `body` with each line, without its newline. The last line need not end with one.
   ///
-  /// Returns at the end of the stream, or when `body` returns false. The bytes are valid during the call only.
+  /// Returns at the end of the stream, or when `body` returns false. The bytes are valid only during the call.
   mutating func forEachLine(_ body: (UnsafeRawBufferPointer) -> Bool) throws(SystemError) {
     var searched = 0
     while true {
@@ -47,7 +47,7 @@ struct LineReader: ~Copyable {
     return UnsafeRawPointer(found) - UnsafeRawPointer(base)
   }
 
-  /// Moves the beginning of a line to the front, and doubles the buffer if the line fills it.
+  /// Moves the incomplete line to the front of the buffer, and doubles the buffer if the line fills it.
   private mutating func makeRoom() {
     let begun = UnsafeRawBufferPointer(rebasing: buffer[unread])
     if begun.count == buffer.count {
@@ -56,7 +56,7 @@ struct LineReader: ~Copyable {
       buffer.deallocate()
       buffer = larger
     } else if unread.lowerBound > 0 {
-      // The two may overlap, which copyMemory allows.
+      // copyMemory allows overlapping ranges.
       buffer.copyMemory(from: begun)
     }
     unread = 0..<begun.count

@@ -1,18 +1,18 @@
 internal import Sidecar
 
-/// Shows messages, one a line, and writes many lines in one system call.
+/// Prints messages, one per line, and writes many lines in one system call.
 struct MessagePrinter {
-  /// How a binary message is shown.
+  /// How binary messages are printed.
   enum BinaryStyle: String, CaseIterable {
-    /// Its length and how it begins.
+    /// The length and the first bytes.
     case summary
-    /// All of it in hexadecimal.
+    /// All bytes in hexadecimal.
     case hex
-    /// As it is.
+    /// Unchanged.
     case raw
   }
 
-  /// A buffer that has grown beyond this is written.
+  /// The size at which the buffer is written.
   private static let batch = 64 * 1024
 
   private let output: Terminal
@@ -27,7 +27,7 @@ struct MessagePrinter {
     buffer.reserveCapacity(2 * MessagePrinter.batch)
   }
 
-  /// Shows `message`, soon: at the latest with ``flush()``.
+  /// Prints `message`, with the next ``flush()`` at the latest.
   mutating func show(_ message: WebSocketMessage) throws(SystemError) {
     switch message {
     case .text(var text):
@@ -49,11 +49,11 @@ struct MessagePrinter {
     if buffer.count >= MessagePrinter.batch { try flush() }
   }
 
-  /// Writes what is there, and waits until somebody has taken it.
+  /// Writes the buffer; blocks until the reader has taken it.
   mutating func flush() throws(SystemError) {
     guard !buffer.isEmpty else { return }
     try buffer.span.bytes.withUnsafeBytes { bytes throws(SystemError) in try output.write(bytes) }
-    // One huge message must not hold its memory for good.
+    // One huge message must not keep its memory forever.
     buffer.removeAll(keepingCapacity: buffer.capacity <= 4 * MessagePrinter.batch)
   }
 

@@ -6,16 +6,16 @@ struct Option: Sendable {
   /// Without the dashes.
   let name: String
   let letter: Character?
-  /// What the value is called in the help; nil for an option without one.
+  /// The name of the value in the help; nil for an option without one.
   let value: String?
   let help: String
 
-  /// An option that is given or not.
+  /// Makes an option without a value.
   static func flag(_ name: String, _ letter: Character? = nil, _ help: String) -> Option {
     Option(name: name, letter: letter, value: nil, help: help)
   }
 
-  /// An option with a value.
+  /// Makes an option with a value.
   static func value(_ name: String, _ letter: Character? = nil, _ value: String, _ help: String) -> Option {
     Option(name: name, letter: letter, value: value, help: help)
   }
@@ -23,7 +23,7 @@ struct Option: Sendable {
   static let help = Option.flag("help", "h", "Show this help.")
 }
 
-/// The arguments make no sense: shown with the usage.
+/// Invalid arguments: shown together with the usage.
 struct UsageError: Error {
   let message: String
 
@@ -32,10 +32,10 @@ struct UsageError: Error {
   }
 }
 
-/// What a subcommand accepts: for parsing, and for its help.
+/// The arguments that a subcommand accepts: for parsing them, and for its help.
 struct CommandSyntax: Sendable {
   let name: String
-  /// The operands, as they stand in the usage line; each word is one.
+  /// The operands as shown in the usage line, one word each.
   let operands: String
   /// One line.
   let summary: String
@@ -60,15 +60,15 @@ struct CommandSyntax: Sendable {
     return "\(usage)\n\n\(summary)\n\n\(details)\n\nOptions:\n\(lines.joined())"
   }
 
-  /// Takes the arguments apart, with the system's `getopt_long`; nil if the help is asked for.
+  /// Parses the arguments with the system's `getopt_long`; returns nil if help is requested.
   ///
-  /// Not reentrant, as the C function is not: called once, for the process's own arguments.
+  /// Not reentrant, because the C function is not. Called once, for the process's own arguments.
   func parse(_ arguments: [String]) throws(UsageError) -> Arguments? {
     let known = options + [.help]
     var vector: [UnsafeMutablePointer<CChar>?] = (["sidecar"] + arguments).map { strdup($0) } + [nil]
     let names = known.map { strdup($0.name) }
     defer { for pointer in vector + names { free(pointer) } }
-    // What getopt_long returns for an option is its place in the list, behind every character.
+    // getopt_long returns this plus the index of a long option: beyond every character.
     let firstCode: Int32 = 256
     var table = known.indices.map { index in
       option(
@@ -76,7 +76,7 @@ struct CommandSyntax: Sendable {
         val: firstCode + Int32(index))
     }
     table.append(option())
-    // The colon in front makes a missing value a result of its own, and keeps the function from printing.
+    // The leading colon makes getopt_long report a missing value as ':' instead of printing a message.
     let letters = known.reduce(":") { letters, option in
       option.letter.map { "\(letters)\($0)\(option.value == nil ? "" : ":")" } ?? letters
     }
@@ -87,41 +87,41 @@ struct CommandSyntax: Sendable {
     while true {
       let code = getopt_long(Int32(arguments.count) + 1, &vector, letters, table, nil)
       if code == -1 { break }
-      // The word that it has just looked at; of several letters in one word, the letter.
+      // The word that was just parsed; if it holds several letters, the letter.
       let letter = UInt8(exactly: optopt).flatMap { $0 == 0 ? nil : "-\(Character(UnicodeScalar($0)))" }
       let word = letter ?? (arguments.indices.contains(Int(optind) - 2) ? arguments[Int(optind) - 2] : "")
       let match = known.indices.first { index in
         code == firstCode + Int32(index) || known[index].letter?.asciiValue.map(Int32.init) == code
       }
       if code == Int32(UInt8(ascii: ":")) { throw UsageError("the option '\(word)' needs a value") }
-      guard let match else { throw UsageError("there is no option '\(word)', or not of this form") }
+      guard let match else { throw UsageError("there is no option '\(word)', or it is misspelled") }
       if known[match].name == Option.help.name { return nil }
       found.values[known[match].name, default: []].append(optarg.map { String(cString: $0) } ?? "")
     }
     found.operands = vector[Int(optind)..<arguments.count + 1].compactMap { $0.map { String(cString: $0) } }
     let expected = operands.split(separator: " ").map(String.init)
     if found.operands.count > expected.count {
-      throw UsageError("there is nothing to do with '\(found.operands[expected.count])'")
+      throw UsageError("unexpected argument '\(found.operands[expected.count])'")
     }
     if found.operands.count < expected.count { throw UsageError("\(expected[found.operands.count]) is missing") }
     return found
   }
 }
 
-/// The arguments of a subcommand, taken apart.
+/// The parsed arguments of a subcommand.
 struct Arguments: Sendable {
   fileprivate(set) var operands: [String] = []
   fileprivate var values: [String: [String]] = [:]
 
   func has(_ option: Option) -> Bool { values[option.name] != nil }
 
-  /// Every value of an option that can be given more than once.
+  /// Returns every value of an option that can be repeated.
   func all(_ option: Option) -> [String] { values[option.name] ?? [] }
 
-  /// The value of an option, the last one if it was given more than once.
+  /// The value of an option, the last one if it is repeated; nil if it was not given.
   subscript(_ option: Option) -> String? { values[option.name]?.last }
 
-  /// A whole number within `range`; nil if the option was not given.
+  /// Returns a whole number within `range`; nil if the option was not given.
   func number<Number: FixedWidthInteger>(
     _ option: Option, in range: ClosedRange<Number>
   ) throws(UsageError) -> Number? {
@@ -133,7 +133,7 @@ struct Arguments: Sendable {
     return number
   }
 
-  /// A time in seconds, with a fraction if need be; nil if the option was not given.
+  /// Returns a time given in seconds, fractions allowed; nil if the option was not given.
   func seconds(_ option: Option, atLeast least: Duration = .milliseconds(1)) throws(UsageError) -> Duration? {
     guard let text = self[option] else { return nil }
     let most = 1e8
@@ -143,7 +143,7 @@ struct Arguments: Sendable {
     return .seconds(number)
   }
 
-  /// One of several words; nil if the option was not given.
+  /// Returns one of several words; nil if the option was not given.
   func choice<Choice: CaseIterable & RawRepresentable>(
     _ option: Option, of type: Choice.Type
   ) throws(UsageError) -> Choice? where Choice.RawValue == String {

@@ -1,7 +1,9 @@
 internal import CSidecarSystem
 internal import SidecarExecutor
 
-/// Runs `body` on a thread of its own: for what blocks, which a task must not. Nobody joins it.
+/// Runs `body` on a new, detached thread. For blocking work, which does not belong in a task.
+///
+/// - Parameter name: The thread's name, of which the kernel keeps 15 bytes.
 func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
   let context = Unmanaged.passRetained(ThreadBody(body))
   var thread = pthread_t()
@@ -21,12 +23,12 @@ private final class ThreadBody: Sendable {
   }
 }
 
-// At file scope: a closure would be inferred to belong to its caller's actor, and trap on the new thread.
+// At file scope: a closure could be inferred to be isolated to its caller's actor, and would trap on the new thread.
 private func plainThreadMain(_ context: UnsafeMutableRawPointer) {
   Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
 }
 
-/// Runs `body` on a thread of its own, and suspends until it has returned. Not ended early by cancellation.
+/// Runs `body` on a new thread, and suspends until it has returned. Cancellation does not end the wait.
 func onThread<Result: Sendable>(
   _ name: String, _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {

@@ -2,41 +2,41 @@ internal import CSidecarSystem
 internal import Glibc
 internal import Sidecar
 
-/// What this process holds, as the library and the kernel count it.
+/// The resources of this process, as the library and the kernel count them.
 struct ProcessStats: Sendable {
-  /// The name of the threads of a soak's sidecars.
+  /// The name that a soak gives to its sidecars' threads.
   static let threadName = "soaked"
 
   let alive: LiveCounts
   let threads: Int
-  /// Of them, those of the soak's sidecars.
+  /// The threads named ``threadName``.
   let sidecarThreads: Int
-  /// Without those of timers, which Dispatch opens and closes as it likes, and the library does not use.
+  /// Without timer descriptors: Dispatch opens and closes those at will, and the library uses none.
   let descriptors: Int
   let residentBytes: Int
-  /// What has been allocated and not freed: far steadier than what is resident.
+  /// Bytes allocated and not freed. Much steadier than resident memory.
   let heapBytes: Int
 
   private static let timer = "anon_inode:[timerfd]"
 
-  /// Counts now.
+  /// Counts everything now.
   static func take() -> ProcessStats {
     let threads = entries(of: "/proc/self/task")
     return ProcessStats(
       alive: LiveCounts.current, threads: threads.count,
       sidecarThreads: threads.count { text(of: "/proc/self/task/\($0)/comm") == threadName + "\n" },
-      // One of them is the descriptor that lists them.
+      // Without the descriptor that lists them.
       descriptors: entries(of: "/proc/self/fd").count { target(of: "/proc/self/fd/\($0)") != timer } - 1,
       residentBytes: residentBytes, heapBytes: Int(mallinfo2().uordblks + mallinfo2().hblkhd))
   }
 
-  /// Resident memory alone, which costs little.
+  /// Resident memory alone, which is cheap to read.
   static var residentBytes: Int {
     let pages = text(of: "/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
     return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
-  /// Gives freed memory back to the system, so that what is resident is what is held.
+  /// Returns freed memory to the system, so that only memory in use is resident.
   static func trimMemory() {
     malloc_trim(0)
   }
@@ -54,7 +54,7 @@ struct ProcessStats: Sendable {
     return names
   }
 
-  /// The beginning of a small file; nothing if it can't be read, because the thread has gone, for example.
+  /// Returns the start of a small file; empty if it cannot be read, for example because the thread has ended.
   private static func text(of path: String) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return "" }

@@ -1,9 +1,9 @@
 internal import SidecarExecutor
 
-/// One line that says how far a command has come.
+/// A line that shows a command's progress.
 ///
-/// On a terminal it is overwritten some times a second. Elsewhere each state is a line of its own, far less often, so that
-/// a log stays readable. From any thread.
+/// On a terminal the line is overwritten several times a second. Elsewhere each update is a new line, much less often, so
+/// that a log stays readable. Can be used from any thread.
 final class ProgressLine: Sendable {
   private struct State {
     var lastShown: ContinuousClock.Instant?
@@ -14,13 +14,15 @@ final class ProgressLine: Sendable {
   private let interval: Duration
   private let state = Locked(State())
 
-  /// Makes a line on `terminal`; `plainInterval` is how often it is written where it can't be overwritten.
+  /// Makes a line on `terminal`.
+  ///
+  /// - Parameter plainInterval: The time between two lines where a line cannot be overwritten.
   init(on terminal: Terminal = .error, plainInterval: Duration = .seconds(1)) {
     self.terminal = terminal
     interval = terminal.isInteractive ? .milliseconds(100) : plainInterval
   }
 
-  /// Shows `text`, unless something was shown just now.
+  /// Shows `text`, unless the last update was less than the interval ago.
   func show(_ text: @autoclosure () -> String) {
     let isDue = state.withLock { state in
       let now = ContinuousClock.now
@@ -31,14 +33,14 @@ final class ProgressLine: Sendable {
     }
     guard isDue else { return }
     if terminal.isInteractive {
-      // To the left, the text, and nothing behind it; a line that wraps could not be overwritten.
+      // Return, the text, clear the rest. Cut to the width: a line that wraps could not be overwritten.
       terminal.write("\r\(text().prefix(max(1, terminal.width - 1)))\u{1B}[K")
     } else {
       terminal.write(text() + "\n")
     }
   }
 
-  /// Makes room for ordinary output; what is shown next is shown at once.
+  /// Removes the line before ordinary output. The next update is shown at once.
   func clear() {
     let wasVisible = state.withLock { state in
       state.lastShown = nil
@@ -50,7 +52,7 @@ final class ProgressLine: Sendable {
 }
 
 extension ProgressLine {
-  /// A bar such as `[#######-------]`.
+  /// Returns a bar such as `[#######-------]`.
   static func bar(_ done: Int, of total: Int, width: Int = 24) -> String {
     let filled = total > 0 ? min(width, done * width / total) : width
     return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled) + "]"

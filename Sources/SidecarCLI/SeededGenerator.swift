@@ -1,9 +1,9 @@
-/// Random numbers that are the same again for the same seed (SplitMix64): what made a run fail can be repeated.
+/// A random number generator that repeats its numbers for the same seed (SplitMix64), so that a failed run can be repeated.
 struct SeededGenerator: RandomNumberGenerator, Sendable {
   private static let step: UInt64 = 0x9E37_79B9_7F4A_7C15
   private var state: UInt64
 
-  /// Makes the generator number `stream` of a seed; each has numbers of its own.
+  /// Makes a generator whose numbers are determined by `seed` and `stream`.
   init(seed: UInt64, stream: Int) {
     state = seed
     state = next() &+ UInt64(truncatingIfNeeded: stream) &* 0xD134_2543_DE82_EF95
@@ -17,7 +17,7 @@ struct SeededGenerator: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// True in `percent` of all cases.
+  /// Returns true with a probability of `percent`.
   mutating func chance(percent: Int) -> Bool {
     Int.random(in: 0..<100, using: &self) < percent
   }

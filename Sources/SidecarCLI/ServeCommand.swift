@@ -1,7 +1,7 @@
 internal import Sidecar
 internal import SidecarTesting
 
-/// `sidecar serve`: the embedded server, to try clients against.
+/// `sidecar serve`: the embedded echo server, for trying out clients.
 enum ServeCommand {
   private enum Address: String, CaseIterable {
     case ipv4 = "127.0.0.1"
@@ -10,24 +10,24 @@ enum ServeCommand {
 
   private static let port = Option.value("port", "p", "NUMBER", "Listen on this port. Default: a free one.")
   private static let address = Option.value(
-    "address", "a", "ADDRESS", "Listen on 127.0.0.1 (the default) or ::1; it is a server\nfor this machine only.")
+    "address", "a", "ADDRESS", "Listen on 127.0.0.1 (the default) or ::1. Other machines\ncannot connect.")
 
   static let syntax = CommandSyntax(
     name: "serve", operands: "", summary: "Run an echo server until Ctrl-C.",
     details: """
-      Sends every message back as it came. The first line on stdout is the URL of
-      the server; when it is there, clients can connect.
+      Sends every message back unchanged. The first line on stdout is the server's
+      URL; clients can connect once it is printed.
 
-      It is the server that the tests use, and is meant for trying things out on
-      one machine. Ctrl-C and SIGTERM close its connections and end it.
+      This is the server that the package's own tests use. It is meant for trying
+      things out on one machine. Ctrl-C and SIGTERM close all connections and stop it.
       """,
     options: [port, address])
 
-  static func run(_ arguments: Arguments) async throws -> ExitCode {
+  static func run(_ arguments: Arguments) throws -> ExitCode {
     var options = TestServer.Options()
     options.port = try arguments.number(port, in: 0...UInt16.max) ?? 0
     options.loopback = try arguments.choice(address, of: Address.self) == .ipv6 ? .ipv6 : .ipv4
-    // Nobody looks at what the connections have said.
+    // Nothing reads the recordings.
     options.recordedBytes = 0
     let signal = Promise<Void>()
     SignalHandler.onSignal { signal.complete(()) }
@@ -39,9 +39,9 @@ enum ServeCommand {
       throw CommandError("cannot listen on port \(options.port): \(error.reason)")
     }
     Terminal.output.write(server.url + "\n")
-    await signal.uncancellableValue()
+    _ = signal.wait(until: .never)
     let count = server.connectionCount
-    let ended = await server.stop()
+    let ended = server.stop()
     Terminal.error.write("served \(count) connection\(count == 1 ? "" : "s")\n")
     return ended ? .success : .failure
   }

@@ -1,15 +1,14 @@
 internal import Glibc
 internal import SidecarExecutor
 
-/// Turns Ctrl-C and `SIGTERM` into a wish to end.
+/// Turns Ctrl-C and `SIGTERM` into requests to stop.
 ///
-/// The first signal is told to whoever watches, and the program ends in order. The second one, from a user who has lost
-/// patience, ends the process at once with the exit code that a shell expects (128 and the signal's number), and so does
-/// the first if nobody watches.
+/// The first signal calls the handler, and the command ends in order. A second signal ends the process at once with the
+/// exit code that a shell expects: 128 plus the signal's number. So does the first one if there is no handler.
 ///
-/// The main thread does the waiting, and nothing else: left to the runtime it would let every signal through.
+/// The main thread only waits for signals; all work happens on other threads, in which the signals are blocked.
 enum SignalHandler {
-  private static let watcher = Locked<(@Sendable () -> Void)?>(nil)
+  private static let handler = Locked<(@Sendable () -> Void)?>(nil)
 
   private static var set: sigset_t {
     var set = sigset_t()
@@ -19,29 +18,29 @@ enum SignalHandler {
     return set
   }
 
-  /// Keeps the signals for the main thread. To be called before the process has a second thread.
+  /// Blocks the signals, in this thread and those that it starts. Call it before the process has a second thread.
   static func blockSignals() {
     var set = Self.set
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// Makes the main thread wait for signals until somebody ends the process.
+  /// Waits for signals on the calling thread until the process ends.
   static func waitForSignals() -> Never {
     var set = Self.set
     while true {
       var number: Int32 = 0
       guard sigwait(&set, &number) == 0 else { continue }
-      let body = watcher.withLock { watcher in
-        defer { watcher = nil }
-        return watcher
+      let body = handler.withLock { handler in
+        defer { handler = nil }
+        return handler
       }
       guard let body else { _exit(128 + number) }
       body()
     }
   }
 
-  /// Calls `body` at the first signal, on the main thread; it must return soon.
+  /// Calls `body` at the first signal, on the main thread. It must return quickly, so that a second signal is handled.
   static func onSignal(_ body: @escaping @Sendable () -> Void) {
-    watcher.withLock { $0 = body }
+    handler.withLock { $0 = body }
   }
 }

@@ -1,38 +1,38 @@
 internal import Sidecar
 
-/// `sidecar soak`: does anything leak, hang or come late, if it is done often enough?
+/// `sidecar soak`: runs many cycles, and checks that nothing leaks, hangs or comes late.
 enum SoakCommand {
-  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to go on. Default: 30.")
+  private static let seconds = Option.value("seconds", "s", "SECONDS", "How long to run. Default: 30.")
   private static let cycles = Option.value("cycles", "n", "NUMBER", "Instead: how many cycles to run.")
   private static let only = Option.value(
     "only", "o", "NUMBER",
-    "Instead: the one cycle of this number, to see it fail\nagain; with --seed. Shows the shutdown's report.")
+    "Instead: run only the cycle with this number, to repeat a\nfailure; with --seed. Shows the shutdown reports.")
   private static let seed = Option.value(
     "seed", "r", "NUMBER", "The seed of all random choices. Default: a random one,\nwhich is shown.")
   private static let parallel = Option.value("parallel", "j", "NUMBER", "How many cycles run at once. Default: 8.")
   private static let slack = Option.value(
     "slack", nil, "SECONDS",
-    "How much longer than its bound a shutdown may take.\nDefault: 0.1, which is what is promised.")
+    "How much longer than its bound a shutdown may take.\nDefault: 0.1, as the library promises.")
   private static let threadsLimit = Option.value(
     "threads-limit", nil, "NUMBER",
-    "How many threads the process may have between rounds.\nDefault: 16 more than after the warm-up, for the pools.")
+    "How many threads the process may have between rounds.\nDefault: 16 more than after the warm-up.")
   private static let memoryTolerance = Option.value(
     "memory-tolerance", nil, "MIB", "How much resident memory may grow after the warm-up.\nDefault: 64.")
 
   static let syntax = CommandSyntax(
-    name: "soak", operands: "", summary: "Create, use and end sidecars, and look whether something leaks.",
+    name: "soak", operands: "", summary: "Create, use and end sidecars, and check that nothing leaks.",
     details: """
-      Each cycle makes a sidecar, uses it and ends it, against a server in this
-      process. At random: the API, what the server does wrong (if anything), the
-      moment of the shutdown and its bound. Several cycles run at once.
+      Each cycle creates a sidecar, uses it and ends it, against a server in this
+      process. The API, the server's fault (if any), the moment of the shutdown and
+      its bound are chosen at random. Several cycles run at once.
 
-      Each shutdown has to end within its bound and 0.1 s, and every call that was
-      under way with it. Between rounds nothing of the library may be alive, and
-      the threads, descriptors and memory of the process must be what they were
-      after a warm-up: of allocated memory, 4 MiB more are tolerated.
+      Each shutdown, and every call in progress, must end within the shutdown's bound
+      plus 0.1 s. Between rounds nothing of the library may be alive, and the process
+      may have no more threads, descriptors and memory than after a warm-up (4 MiB
+      more of allocated memory are tolerated).
 
-      The exit code is 1 if anything is not so; the summary then says how to see
-      the same again. Ctrl-C ends early, in order, with the summary.
+      The exit code is 1 if any of this fails; the summary then says how to repeat
+      it. Ctrl-C ends the run early, in order, with the summary.
       """,
     options: [seconds, cycles, only, seed, parallel, slack, threadsLimit, memoryTolerance])
 
@@ -61,7 +61,7 @@ enum SoakCommand {
     do {
       try await run.run()
     } catch {
-      // Out of descriptors or threads, most likely: a failure of the soak, and the summary says where it stood.
+      // Most likely out of descriptors or threads. The summary shows how far the soak came.
       show(run, settings)
       throw error
     }

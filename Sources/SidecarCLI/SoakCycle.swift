@@ -1,10 +1,10 @@
 internal import Sidecar
 
-/// Carries out a plan: makes a sidecar, uses it, ends it, and looks whether everything came to an end.
+/// Carries out a plan: creates a sidecar, uses it, ends it, and checks that everything has ended.
 struct SoakCycle: Sendable {
-  /// What came of a cycle.
+  /// The result of a cycle.
   struct Outcome: Sendable {
-    /// What should not have happened.
+    /// Descriptions of what went wrong.
     var failures: [String] = []
     /// How much longer than its bound the shutdown took; nil without one.
     var excess: Duration?
@@ -13,10 +13,10 @@ struct SoakCycle: Sendable {
     var wasClean: Bool { reports.allSatisfy(\.isClean) }
   }
 
-  /// How long calls may take to end after the shutdown that ends them.
+  /// How long calls may take to return after the shutdown.
   private static let callGrace = Duration.seconds(5)
-  /// How long opening and closing are waited for, before the shutdown.
-  private static let momentPatience = Duration.milliseconds(300)
+  /// How long to wait for opening and closing before the shutdown.
+  private static let stepTimeout = Duration.milliseconds(300)
 
   let plan: SoakPlan
   let url: String
@@ -29,7 +29,7 @@ struct SoakCycle: Sendable {
       return await use(try WebSocketSidecar(url, configuration: plan.configuration))
     case .handler:
       let handler: MessageHandler = { sidecar, kind, bytes in
-        // Half of what comes is answered, for some traffic from this thread.
+        // Answers half of the messages, for some traffic from this thread.
         if bytes.byteCount.isMultiple(of: 2) { _ = try? sidecar.trySend(kind, bytes) }
       }
       return await use(try WebSocketSidecar(url, configuration: plan.configuration, handler: handler))
@@ -61,15 +61,15 @@ struct SoakCycle: Sendable {
         group.addTask { await receive(from: sidecar, mismatch) }
         group.addTask { _ = try? await sidecar.ping() }
         guard plan.hasRunningTask else { return }
-        // Waits for what never comes, and not by sleeping: the runtime keeps a sleep, cancelled or not, until its time.
+        // Waits forever. Not with Task.sleep: the runtime keeps even a cancelled sleep until its time has come.
         group.addTask { try? await sidecar.run { _ in _ = await Promise<Void>().value() } }
       }
     }
-    await untilMoment(sidecar)
+    await waitForMoment(sidecar)
 
     let start = ContinuousClock.now
-    let report = await sidecar.shutdown(within: plan.patientBound)
-    outcome.judge(report, took: .now - start, plan.patientBound, slack)
+    let report = await sidecar.shutdown(within: plan.effectiveBound)
+    outcome.check(report, took: .now - start, plan.effectiveBound, slack)
 
     let ended = Promise<Void>()
     Task {
@@ -95,19 +95,19 @@ struct SoakCycle: Sendable {
     }
   }
 
-  private func untilMoment(_ sidecar: WebSocketSidecar) async {
+  private func waitForMoment(_ sidecar: WebSocketSidecar) async {
     switch plan.moment {
     case .atOnce: break
     case .whenOpen: await connected(sidecar)
-    case .after(let time): try? await Task.sleep(for: time)
-    case .afterClose: _ = try? await sidecar.close(timeout: Self.momentPatience)
+    case .after(let time): await pause(for: time)
+    case .afterClose: _ = try? await sidecar.close(timeout: Self.stepTimeout)
     }
   }
 
   private func connected(_ sidecar: WebSocketSidecar) async {
-    // Connecting may hang, by the server's doing.
+    // Some faults keep connecting from ever ending.
     let waiting = Task { try? await sidecar.connected() }
-    let timer = DeadlineTimer(.after(Self.momentPatience)) { waiting.cancel() }
+    let timer = DeadlineTimer(.after(Self.stepTimeout)) { waiting.cancel() }
     _ = await waiting.value
     timer.cancel()
   }
@@ -136,14 +136,14 @@ struct SoakCycle: Sendable {
     }
     switch plan.moment {
     case .atOnce: break
-    case .whenOpen: _ = try? socket.ping(timeout: Self.momentPatience)
-    case .after(let time): _ = Promise<Void>().wait(until: .after(time))
-    case .afterClose: _ = try? socket.close(timeout: Self.momentPatience)
+    case .whenOpen: _ = try? socket.ping(timeout: Self.stepTimeout)
+    case .after(let time): blockingPause(for: time)
+    case .afterClose: _ = try? socket.close(timeout: Self.stepTimeout)
     }
 
     let start = ContinuousClock.now
-    let report = socket.shutdown(within: plan.patientBound)
-    outcome.judge(report, took: .now - start, plan.patientBound, slack)
+    let report = socket.shutdown(within: plan.effectiveBound)
+    outcome.check(report, took: .now - start, plan.effectiveBound, slack)
     let deadline = Deadline.after(Self.callGrace)
     if calls.contains(where: { $0.wait(until: deadline) == nil }) {
       outcome.failures.append("calls had not ended \(Self.callGrace.readable) after the shutdown")
@@ -157,10 +157,10 @@ struct SoakCycle: Sendable {
 
   // MARK: Dropped
 
-  /// Lets go of the last reference; whether everything has ended then shows at the next census.
+  /// Drops the last reference. The check after the round shows whether everything ended.
   private func drop() async throws {
     let sidecar = try WebSocketSidecar(url, configuration: plan.configuration)
-    await untilMoment(sidecar)
+    await waitForMoment(sidecar)
     for message in plan.messages {
       guard (try? sidecar.trySend(message)) == true else { break }
     }
@@ -168,8 +168,8 @@ struct SoakCycle: Sendable {
 }
 
 extension SoakCycle.Outcome {
-  /// Looks at a shutdown: was it in time, and is nothing left?
-  mutating func judge(_ report: ShutdownReport, took time: Duration, _ bound: Duration, _ slack: Duration) {
+  /// Checks that a shutdown was in time.
+  mutating func check(_ report: ShutdownReport, took time: Duration, _ bound: Duration, _ slack: Duration) {
     let excess = time - bound
     self.excess = max(self.excess ?? excess, excess)
     reports.append(report)

@@ -1,7 +1,7 @@
 internal import Sidecar
 internal import SidecarTesting
 
-/// What the server of a soak does with a connection; the first ones are not faults.
+/// What the soak's server does with a connection. The first few are not faults.
 enum SoakFault: String, CaseIterable, Sendable {
   case echo
   case discard
@@ -23,10 +23,10 @@ enum SoakFault: String, CaseIterable, Sendable {
   case refusedPort = "refused-port"
   case fullPort = "full-port"
 
-  /// Whether what is sent comes back.
+  /// Whether the server sends messages back.
   var echoes: Bool { self == .echo || self == .dribble }
 
-  /// What the server does; nothing for those in which no server is reached.
+  /// The server's behaviour. Unused by the faults in which no server is reached.
   var behavior: TestServer.Behavior {
     let pause = TestServer.Step.wait(.milliseconds(5))
     return switch self {
@@ -51,7 +51,7 @@ enum SoakFault: String, CaseIterable, Sendable {
   }
 }
 
-/// Everything that a soak connects to. Made anew for each round, because a server keeps what it has seen.
+/// Everything that a soak connects to. New for each round, because a server keeps a log of its connections.
 struct SoakTargets: Sendable {
   private let server: TestServer
   private let refusedPort: TestServer.RefusedPort
@@ -75,6 +75,6 @@ struct SoakTargets: Sendable {
     }
   }
 
-  /// Ends the server; returns whether that was possible.
+  /// Stops the server; returns whether it has ended.
   func stop() async -> Bool { await server.stop() }
 }

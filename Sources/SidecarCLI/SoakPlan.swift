@@ -1,29 +1,29 @@
 internal import Sidecar
 
-/// One cycle of a soak: everything about it is drawn from the seed and its number, and nothing else.
+/// One cycle of a soak. It is determined by the seed and its number alone.
 struct SoakPlan: Sendable, CustomStringConvertible {
   /// How the sidecar is used.
   enum Use: String, CaseIterable, Sendable {
-    /// With tasks that send, receive, ping and run, and a shutdown.
+    /// Tasks send, receive, ping and run; then a shutdown.
     case async
-    /// The same from threads.
+    /// The same, from threads.
     case blocking
-    /// Messages are handled on the sidecar's thread.
+    /// A handler takes the messages on the sidecar's thread.
     case handler
     /// Several sidecars on one thread.
     case shared = "shared thread"
-    /// The last reference is dropped, and nothing is shut down.
+    /// The last reference is dropped without a shutdown.
     case dropped
   }
 
-  /// When the shutdown comes.
+  /// When the shutdown is requested.
   enum Moment: Sendable {
-    /// At once: connecting has just begun.
+    /// At once, while connecting.
     case atOnce
-    /// When the connection is open, or can't be opened.
+    /// When the connection is open, or could not be opened.
     case whenOpen
     case after(Duration)
-    /// Behind a close, which may not have been answered.
+    /// After a close, which may not have been answered.
     case afterClose
   }
 
@@ -32,11 +32,11 @@ struct SoakPlan: Sendable, CustomStringConvertible {
   let fault: SoakFault
   let moment: Moment
   let bound: Duration
-  /// Whether a task runs on the sidecar that ends only when it is cancelled.
+  /// Whether a task that ends only by cancellation runs on the sidecar.
   let hasRunningTask: Bool
   /// The sizes of the messages to send.
   let messageSizes: [Int]
-  /// What the queues hold.
+  /// The capacity of the queues in bytes.
   let capacity: Int
 
   init(seed: UInt64, number: Int) {
@@ -71,7 +71,7 @@ struct SoakPlan: Sendable, CustomStringConvertible {
     return configuration
   }
 
-  /// The messages to send, each of them different from its neighbours.
+  /// The messages to send. Each differs from the ones next to it.
   var messages: [WebSocketMessage] {
     messageSizes.enumerated().map { index, size in
       index.isMultiple(of: 2)
@@ -80,8 +80,8 @@ struct SoakPlan: Sendable, CustomStringConvertible {
     }
   }
 
-  /// A bound that can't be kept by waiting: with a peer that does not answer, five seconds would make a soak of waiting.
-  var patientBound: Duration {
+  /// The shutdown's bound, capped for peers that never answer: otherwise the soak would mostly wait.
+  var effectiveBound: Duration {
     switch fault {
     case .silent, .stall, .ignoresClose, .fullPort, .ignoresRequest: min(bound, .milliseconds(500))
     default: bound
@@ -98,6 +98,6 @@ struct SoakPlan: Sendable, CustomStringConvertible {
       }
     let task = hasRunningTask ? ", a running task" : ""
     return "\(use.rawValue), \(fault.rawValue), \(messageSizes.count) messages, \(capacity) bytes of queue\(task), "
-      + (use == .dropped ? "dropped \(when)" : "shut down \(when) within \(patientBound.readable)")
+      + (use == .dropped ? "dropped \(when)" : "shut down \(when) within \(effectiveBound.readable)")
   }
 }

@@ -1,12 +1,11 @@
-internal import Dispatch
 internal import Glibc
 internal import Sidecar
 
-/// Runs the cycles of a soak, several at once, in rounds: between two rounds nothing runs, and nothing may be left.
+/// Runs the cycles of a soak, several at once, in rounds. Between two rounds nothing runs, and nothing may be left over.
 final class SoakRun: Sendable {
   struct Settings: Sendable {
     var seed: UInt64 = 0
-    /// The cycles to run; without an end if only the time counts.
+    /// The numbers of the cycles to run; unbounded if only the time counts.
     var numbers = 0..<Int.max
     var time: Duration?
     var parallel = 8
@@ -16,39 +15,39 @@ final class SoakRun: Sendable {
     var slack = Duration.milliseconds(100)
     /// How many threads the process may have between two rounds; nil for some more than after the warm-up.
     var threadsLimit: Int?
-    /// How much more memory may be resident than after the warm-up.
+    /// How many bytes more than after the warm-up may be resident.
     var memoryTolerance = 64 << 20
-    /// How much more may be allocated.
+    /// How many bytes more than after the warm-up may be allocated.
     var heapTolerance = 4 << 20
-    /// Whether the report of every shutdown is shown.
+    /// Whether to show the report of every shutdown.
     var showsReports = false
   }
 
-  /// What has been seen so far.
+  /// The results so far.
   struct Tally: Sendable {
     var cycles = 0
     var uses: [SoakPlan.Use: Int] = [:]
     var shutdowns = 0
     var cleanShutdowns = 0
-    /// On a busy machine a thread or task may not get to end in time. It has to by the next check.
+    /// On a busy machine a thread or task may not end in time. It must have ended by the next check.
     var shutdownsWithAbandoned = 0
     var worstExcess = Duration.zero
     var checks = 0
     var mostResident = 0
-    /// Each with the cycle's number, if it belongs to one.
+    /// Each with the number of its cycle, if it belongs to one.
     var failures: [(cycle: Int?, text: String)] = []
   }
 
-  /// A cycle that takes so much longer than its bound hangs.
-  private static let hangPatience = Duration.seconds(60)
-  /// What was dropped, and what the system does behind our back, has so long to end.
+  /// A cycle that takes this much longer than its bound has hung.
+  private static let hangTimeout = Duration.seconds(60)
+  /// How long dropped sidecars and the runtime's own threads may take to end.
   private static let settlingTime = Duration.seconds(10)
-  /// Dispatch and the concurrency pool keep some threads and end them as they like.
+  /// Dispatch and the concurrency pool keep some threads and end them at will.
   private static let poolAllowance = 16
 
   private struct State {
     var next: Int
-    /// The number that this round ends before.
+    /// The first number of the next round.
     var roundEnd = 0
     var running: [Int: (plan: SoakPlan, since: ContinuousClock.Instant)] = [:]
     var tally = Tally()
@@ -70,34 +69,32 @@ final class SoakRun: Sendable {
   }
 
   var tally: Tally { state.withLock { $0.tally } }
-  /// What the process held after the warm-up.
+  /// The process's resources after the warm-up.
   var baseline: ProcessStats? { state.withLock { $0.baseline } }
-  /// What it held at the last check.
+  /// The process's resources at the last check.
   var lastCensus: ProcessStats? { state.withLock { $0.lastCensus } }
   var elapsed: Duration { .now - began }
 
-  /// Runs until the time or the cycles are over, somebody wants it to end, or something has drifted.
+  /// Runs until the time or the cycles are used up, the user stops it, or a check fails.
   func run() async throws {
-    let ticker = DispatchSource.makeTimerSource(queue: .global())
-    ticker.setEventHandler { [weak self] in self?.tick() }
-    ticker.schedule(deadline: .now() + .milliseconds(100), repeating: .milliseconds(100))
-    ticker.activate()
+    let isOver = Promise<Void>()
+    try startThread("soak-progress") { self.showProgress(until: isOver) }
     defer {
-      ticker.cancel()
+      isOver.complete(())
       progress.clear()
     }
     var isWarm = false
-    while !isOver {
+    while !isDone {
       let length = isWarm ? settings.cyclesPerRound : settings.warmUp
       state.withLock { $0.roundEnd = min($0.next + length, settings.numbers.upperBound) }
       try await runRound()
-      // The first time, there is nothing to compare memory with.
+      // The first check only records what the others compare with.
       guard await check() else { return }
       isWarm = true
     }
   }
 
-  private var isOver: Bool {
+  private var isDone: Bool {
     if stop.isRaised { return true }
     if let time = settings.time, elapsed >= time { return true }
     return state.withLock { $0.next >= settings.numbers.upperBound }
@@ -157,15 +154,15 @@ final class SoakRun: Sendable {
 
   // MARK: Between two rounds
 
-  /// Compares what is left with what there was after the warm-up; returns false if it is more.
+  /// Compares the process's resources with those after the warm-up; returns false if there are more.
   private func check() async -> Bool {
     let baseline = baseline
     let deadline = Deadline.after(Self.settlingTime)
     ProcessStats.trimMemory()
     var census = ProcessStats.take()
     while !drift(census, since: baseline).isEmpty, !deadline.hasPassed {
-      // The kernel and the pools announce nothing: look again.
-      try? await Task.sleep(for: .milliseconds(10))
+      // The kernel and the pools announce nothing, so this polls.
+      await pause(for: .milliseconds(10))
       ProcessStats.trimMemory()
       census = ProcessStats.take()
     }
@@ -203,18 +200,23 @@ final class SoakRun: Sendable {
     return drift
   }
 
-  // MARK: Meanwhile
+  // MARK: Progress
+
+  @available(*, noasync)
+  private func showProgress(until isOver: Promise<Void>) {
+    while isOver.wait(until: .after(.milliseconds(100))) == nil { tick() }
+  }
 
   private func tick() {
     let now = ContinuousClock.now
     let (tally, hanging) = state.withLock { state in
       (
         state.tally,
-        state.running.values.first { now - $0.since > $0.plan.patientBound + Self.hangPatience }
+        state.running.values.first { now - $0.since > $0.plan.effectiveBound + Self.hangTimeout }
       )
     }
     if let hanging {
-      // Nothing can be cleaned up any more: say what it was, and go.
+      // A cycle that hangs cannot be cleaned up: report it and exit.
       progress.clear()
       Terminal.error.write(
         "sidecar soak: cycle \(hanging.plan.number) hangs (\(hanging.plan)); seed \(settings.seed)\n")

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Says that somebody wants the command to end early: raised once, looked at often.
+/// A flag that is raised when the user wants the command to end early.
 final class StopFlag: Sendable {
   private let flag = Atomic(false)
 
@@ -8,7 +8,7 @@ final class StopFlag: Sendable {
 
   func raise() { flag.store(true, ordering: .relaxed) }
 
-  /// A flag that Ctrl-C and `SIGTERM` raise.
+  /// Makes a flag that Ctrl-C and `SIGTERM` raise.
   static func raisedBySignal() -> StopFlag {
     let flag = StopFlag()
     SignalHandler.onSignal { flag.raise() }

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SidecarExecutor
 
-/// A standard stream: written to without a buffer in between, and in colour only if somebody is there to see it.
+/// A standard stream. Writes are unbuffered, and in colour only on a terminal.
 struct Terminal: Sendable {
   let descriptor: Int32
   /// Whether it is a terminal, rather than a file or a pipe.
@@ -19,7 +19,7 @@ struct Terminal: Sendable {
     hasColour = isInteractive && getenv("NO_COLOR") == nil && terminal != "dumb"
   }
 
-  /// How many characters fit in a line.
+  /// The number of columns.
   var width: Int {
     var size = winsize()
     guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
@@ -28,7 +28,7 @@ struct Terminal: Sendable {
 
   // MARK: Writing
 
-  /// Writes `text`; if nobody reads it any more, that is theirs to choose.
+  /// Writes `text`. Errors are ignored: a reader may stop reading whenever it likes.
   func write(_ text: String) {
     var text = text
     text.withUTF8 { bytes in
@@ -36,9 +36,9 @@ struct Terminal: Sendable {
     }
   }
 
-  /// Writes all the bytes, however long it takes.
+  /// Writes all bytes; blocks until they are written.
   ///
-  /// Throws the system's reason; `EPIPE` if the reader has gone.
+  /// - Throws: The system's error; `EPIPE` if the reader has closed the stream.
   func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -57,13 +57,15 @@ struct Terminal: Sendable {
     }
   }
 
-  /// Whether a read would not wait: there is something to read, or the end has come.
+  /// Whether a read would return at once, with bytes or the end of the stream.
   var canBeRead: Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return poll(&entry, 1, 0) > 0
   }
 
-  /// Reads what is there, and waits for it if nothing is; 0 at the end.
+  /// Reads available bytes, and blocks if there are none.
+  ///
+  /// - Returns: The number of bytes; 0 at the end of the stream.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
     while true {
       let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
@@ -77,7 +79,7 @@ struct Terminal: Sendable {
     }
   }
 
-  /// Someone else who shares the stream has made it non-blocking.
+  /// Blocks until the stream is ready: another process that shares it may have made it non-blocking.
   private func waitUntilReady(for events: Int32) {
     var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
     poll(&entry, 1, -1)
@@ -93,7 +95,7 @@ struct Terminal: Sendable {
     case accent = "36"
   }
 
-  /// `text` in a style, if the terminal has any.
+  /// Returns `text` in a style, or unchanged if the stream shows no colours.
   func styled(_ text: String, _ style: Style) -> String {
     hasColour ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
   }

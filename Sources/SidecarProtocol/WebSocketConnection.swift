@@ -168,8 +168,14 @@ package struct WebSocketConnection: ~Copyable {
   @usableFromInline
   mutating func receiveHandshake(_ input: inout ReadCursor) -> Event? {
     switch state {
-    case .connecting(let parser): return receiveResponse(&input, parser)
-    case .accepting(let parser): return receiveRequest(&input, parser)
+    case .connecting(var parser):
+      // Moved out and back: a copy would copy the partial line at each read, and a head that comes byte by byte would cost
+      // the square of its size.
+      state = .ended(.abandoned)
+      return receiveResponse(&input, &parser)
+    case .accepting(var parser):
+      state = .ended(.abandoned)
+      return receiveRequest(&input, &parser)
     case .open, .ended:
       input.skipAll()
       return nil
@@ -190,8 +196,7 @@ package struct WebSocketConnection: ~Copyable {
     return event(interruption)
   }
 
-  private mutating func receiveResponse(_ input: inout ReadCursor, _ parser: OpeningResponseParser) -> Event? {
-    var parser = parser
+  private mutating func receiveResponse(_ input: inout ReadCursor, _ parser: inout OpeningResponseParser) -> Event? {
     do throws(HandshakeViolation) {
       let (consumed, response) = try parser.receive(input.bytes)
       input.skip(consumed)
@@ -206,8 +211,7 @@ package struct WebSocketConnection: ~Copyable {
     }
   }
 
-  private mutating func receiveRequest(_ input: inout ReadCursor, _ parser: OpeningRequestParser) -> Event? {
-    var parser = parser
+  private mutating func receiveRequest(_ input: inout ReadCursor, _ parser: inout OpeningRequestParser) -> Event? {
     do throws(HandshakeViolation) {
       let (consumed, request) = try parser.receive(input.bytes)
       input.skip(consumed)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzzer: the protocol's sources, the targets and the driver, by the compiler itself, because a package that
-# asks for -sanitize=fuzzer needs unsafe flags, which its users would have to allow.
+# Builds the fuzzer from the protocol's sources, the targets and the driver. Calls the compiler itself: -sanitize=fuzzer in
+# the manifest would be an unsafe flag, which SwiftPM forbids in a dependency.
 #
 #   build.sh [--release]     prints the path of the program
 set -euo pipefail
@@ -16,7 +16,7 @@ fi
 out=$root/.build-fuzz/$mode
 mkdir -p "$out"
 
-# A lock on a descriptor is given back however this script ends.
+# The lock is released however this script ends.
 exec 9>"$out/lock"
 flock 9
 
@@ -24,14 +24,20 @@ features=()
 for feature in ExistentialAny InternalImportsByDefault MemberImportVisibility NonisolatedNonsendingByDefault; do
   features+=(-enable-upcoming-feature "$feature")
 done
-modules=(-Xcc "-fmodule-map-file=$root/Sources/CSidecarZlib/module.modulemap"
-  -Xcc "-fmodule-map-file=$root/Sources/CSidecarOpenSSL/module.modulemap" -I "$root/Sources/CSidecarZlib" -I "$root/Sources/CSidecarOpenSSL"
-  -I "$root/Sources/CSidecarBytes/include")
+modules=()
+for library in CSidecarZlib CSidecarOpenSSL; do
+  modules+=(-Xcc "-fmodule-map-file=$root/Sources/$library/module.modulemap" -I "$root/Sources/$library")
+done
+# The C targets with code: those that have a source file.
+c_sources=("$root"/Sources/CSidecar*/*.c)
+for source in "${c_sources[@]}"; do
+  modules+=(-I "$(dirname "$source")/include")
+done
 common=(swiftc -swift-version 6 -package-name sidecar -parse-as-library "-sanitize=fuzzer,address" -wmo
   "${flags[@]}" "${modules[@]}" -I "$out" -module-cache-path "$out/modules")
 
-# Whether something is newer than the program, or gone.
-stamp=$(find "$root/Sources/CSidecarBytes" "$root/Sources/SidecarProtocol" "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" \
+# Changes when a file is changed, added or removed.
+stamp=$(find "$root"/Sources/CSidecar* "$root/Sources/SidecarProtocol" "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" \
   "${BASH_SOURCE[0]}" -type f -printf '%p %T@\n' | sort | cksum)
 if [ -x "$out/fuzz" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
   echo "$out/fuzz"
@@ -39,14 +45,19 @@ if [ -x "$out/fuzz" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
 fi
 
 cd "$out"
-clang -O2 -g -fsanitize=fuzzer-no-link,address -I "$root/Sources/CSidecarBytes/include" -c "$root/Sources/CSidecarBytes/CSidecarBytes.c" -o CSidecarBytes.o >&2
+objects=()
+for source in "${c_sources[@]}"; do
+  object=$(basename "$source" .c).o
+  clang -O2 -g -fsanitize=fuzzer-no-link,address -I "$(dirname "$source")/include" -c "$source" -o "$object" >&2
+  objects+=("$object")
+done
 "${common[@]}" "${features[@]}" -module-name SidecarProtocol -emit-module -emit-library -static \
   -o libSidecarProtocol.a $(find "$root/Sources/SidecarProtocol" -name "*.swift" | sort) >&2
 "${common[@]}" -module-name SidecarFuzzTargets -emit-module -emit-library -static \
   -o libSidecarFuzzTargets.a "$root"/Tests/Fuzz/Targets/*.swift >&2
-# lld, because gold warns about each symbol of the sanitizer.
+# lld, because gold warns about every symbol of the sanitizer.
 "${common[@]}" -module-name FuzzDriver -use-ld=lld -o fuzz.new "$root"/Tests/Fuzz/Driver/*.swift \
-  -L . -lSidecarFuzzTargets -lSidecarProtocol CSidecarBytes.o -lssl -lcrypto -lz >&2
+  -L . -lSidecarFuzzTargets -lSidecarProtocol "${objects[@]}" -lssl -lcrypto -lz >&2
 mv fuzz.new fuzz
 echo "$stamp" >stamp
 echo "$out/fuzz"

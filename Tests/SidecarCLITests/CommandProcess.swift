@@ -3,16 +3,16 @@ import SidecarExecutor
 import SidecarTestSupport
 import Testing
 
-/// How long a test waits for what should happen at once. Only a failure takes that long.
+/// How long a test waits for an event. Only a failure takes that long.
 let patience = Duration.seconds(60)
 
 /// The built command, run as a user would: in a process of its own, with pipes.
 ///
-/// It never outlives the test: it is killed with the last reference.
+/// It never outlives the test: dropping the last reference kills it.
 final class CommandProcess: Sendable {
-  /// What is left of a command that has ended.
+  /// The results of a command that has ended.
   struct Finished: Sendable {
-    /// The exit code; 128 and the signal's number if a signal ended it.
+    /// The exit code; 128 plus the signal's number if a signal ended the process.
     let code: Int32
     let output: String
     let errors: String
@@ -31,24 +31,30 @@ final class CommandProcess: Sendable {
     try self.init(arguments)
   }
 
-  convenience init(_ arguments: [String]) throws {
+  convenience init(_ arguments: [String], program: String = CommandProcess.path) throws {
     let (input, childInput) = try Stream.pair()
     let (output, childOutput) = try Stream.pair()
     let (errors, childErrors) = try Stream.pair()
-    try self.init(arguments, ours: [input, output, errors], theirs: [childInput, childOutput, childErrors])
+    try self.init(program, arguments, ours: [input, output, errors], theirs: [childInput, childOutput, childErrors])
+  }
+
+  /// Starts `sidecar` in a process that can have at most this many descriptors.
+  convenience init(descriptorLimit: Int, _ arguments: String...) throws {
+    try self.init(
+      ["-c", "ulimit -n \(descriptorLimit) && exec \"$0\" \"$@\"", CommandProcess.path] + arguments, program: "/bin/sh")
   }
 
   /// Starts the command on a terminal of its own, which is all of its standard streams.
   convenience init(onTerminal arguments: String...) throws {
     let (ours, theirs) = try Stream.terminal()
-    try self.init(arguments, ours: [ours, ours, ours], theirs: [theirs, theirs, theirs])
+    try self.init(CommandProcess.path, arguments, ours: [ours, ours, ours], theirs: [theirs, theirs, theirs])
   }
 
-  private init(_ arguments: [String], ours: [Stream], theirs: [Stream]) throws {
+  private init(_ program: String, _ arguments: [String], ours: [Stream], theirs: [Stream]) throws {
     (input, output, errors) = (ours[0], ours[1], ours[2])
-    // Their ends are open until the command has them: an optimiser lets go of what is not used any more.
+    // Keeps their ends open until the command has them: an optimiser may release objects after their last use.
     process = try withExtendedLifetime(theirs) {
-      try CommandProcess.spawn([CommandProcess.path] + arguments, theirs.map(\.descriptor))
+      try CommandProcess.spawn([program] + arguments, theirs.map(\.descriptor))
     }
     let (process, status) = (process, status)
     CommandProcess.onOwnThread {
@@ -64,7 +70,7 @@ final class CommandProcess: Sendable {
     if status.current == nil { kill(process, SIGKILL) }
   }
 
-  /// Writes to the command's standard input, beside whatever else happens.
+  /// Writes to the command's standard input, on another thread.
   func write(_ bytes: [UInt8]) {
     let input = input
     CommandProcess.onOwnThread { input.write(bytes) }
@@ -72,7 +78,7 @@ final class CommandProcess: Sendable {
 
   func write(_ text: String) { write(Array(text.utf8)) }
 
-  /// Writes all of it, and ends the standard input.
+  /// Writes all bytes, and then ends the standard input.
   func writeAll(_ bytes: [UInt8]) {
     let input = input
     CommandProcess.onOwnThread {
@@ -86,19 +92,19 @@ final class CommandProcess: Sendable {
 
   func send(signal: Int32) { kill(process, signal) }
 
-  /// Waits until the standard output has so many lines, and returns them.
+  /// Waits until the standard output has at least `count` lines, and returns them.
   func outputLines(_ count: Int) async throws -> [Substring] {
     let hasThem = await eventually(within: patience) { () async in self.output.lineCount >= count }
     try #require(hasThem, "the output is \(output.text), the errors are \(errors.text)")
     return output.text.split(separator: "\n", omittingEmptySubsequences: false)
   }
 
-  /// Waits until the standard error has something that contains `text`.
+  /// Waits until the standard error contains `text`; returns whether it does.
   func errorsContain(_ text: String) async -> Bool {
     await eventually(within: patience) { () async in self.errors.text.contains(text) }
   }
 
-  /// Waits until the command has ended, and everything it wrote is here.
+  /// Waits until the command has ended and all of its output has been read.
   func finished() async throws -> Finished {
     guard case .value(let code) = await status.value(until: .after(patience)),
       case .value = await output.ended.value(until: .after(patience)),
@@ -114,7 +120,7 @@ final class CommandProcess: Sendable {
     let description: String
   }
 
-  // MARK: Below
+  // MARK: Processes
 
   /// The executable, which is built beside the tests.
   static let path: String = {
@@ -138,7 +144,7 @@ final class CommandProcess: Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // The threads of the pool block signals, which the command would inherit.
+    // The pool's threads block signals, and the command would inherit that.
     var nothing = sigset_t()
     sigemptyset(&nothing)
     posix_spawnattr_setsigmask(&attributes, &nothing)

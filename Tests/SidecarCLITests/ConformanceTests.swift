@@ -2,7 +2,7 @@ import SidecarTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct `sidecar conformance` {
-  /// Plays the fuzzing server, with these cases.
+  /// Runs `body` with a fuzzing server that has these cases.
   private func withFuzzer(
     _ cases: [TestServer.Behavior], _ body: (TestServer) async throws -> Void
   ) async throws {
@@ -61,7 +61,7 @@ import Testing
     try await withFuzzer([.silent, .refuse(status: 500), echoed("x")]) { server in
       let finished = try await run("conformance", "--timeout", "8", server.url)
       #expect(finished.code == 1)
-      #expect(finished.output.contains("1 not over in time (1)"))
+      #expect(finished.output.contains("1 did not end in time (1)"))
       #expect(finished.output.contains("1 not opened: the server answered 500"))
       #expect(finished.output.contains("1 closed in order with 1000"))
       #expect(server.connections.last?.request?.path == "/updateReports")
@@ -78,7 +78,19 @@ import Testing
     }
   }
 
-  @Test func `a server that is none is one line and 1`() async throws {
+  @Test func `messages before a violation in the same read are sent back before the Close`() async throws {
+    // One write, and so one read: a text message, and then a reserved opcode.
+    let both = RawFrame(opcode: 1, payload: "first".utf8).bytes + RawFrame(opcode: 3).bytes
+    try await withFuzzer([.script([.open, .sendRaw(both), .receiveMessage { $0 == "first" ? [] : ["not the echo"] }])])
+    {
+      server in
+      let finished = try await run("conformance", server.url)
+      #expect(finished.output.contains("1002 (protocol error) (1)"), "\(finished.output)\(finished.errors)")
+      #expect(server.connections[1].messages == ["first"])
+    }
+  }
+
+  @Test func `a server that does not answer is one line and 1`() async throws {
     try await withTestServer(.echo) { server in
       let finished = try await run("conformance", "--timeout", "0.3", server.url)
       #expect(finished.code == 1)

@@ -180,6 +180,25 @@ import Testing
     }
   }
 
+  @Test(arguments: 3...9)
+  func `few descriptors are a readable error or no problem, never a crash or a hang`(limit: Int) async throws {
+    try await withTestServer(.echo) { server in
+      for _ in 0..<10 {
+        let command = try CommandProcess(descriptorLimit: limit, "connect", "--linger", "0.1", server.url)
+        command.writeAll(Array("hello\n".utf8))
+        let finished = try await command.finished()
+        if finished.code == 0 {
+          #expect(finished.output == "hello\n")
+          #expect(finished.errors.isEmpty)
+        } else {
+          // 127: with three descriptors even the dynamic linker has none for its libraries.
+          #expect(finished.code == 1 || (limit == 3 && finished.code == 127), "\(finished)")
+          #expect(!finished.errors.isEmpty)
+        }
+      }
+    }
+  }
+
   private func bytes(of lines: [String]) -> [UInt8] {
     lines.flatMap { Array($0.utf8) + [0x0A] }
   }

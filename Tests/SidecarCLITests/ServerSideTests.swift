@@ -3,7 +3,7 @@ import Sidecar
 import SidecarTesting
 import Testing
 
-/// The subcommands that bring a server with them.
+/// The subcommands that start a server.
 @Suite(.timeLimit(.minutes(2))) struct `The embedded server` {
   @Test(arguments: ["127.0.0.1", "::1"])
   func `serve prints a URL that works, and ends with a signal`(address: String) async throws {

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 
 @Suite(.timeLimit(.minutes(4))) struct `sidecar soak` {
-  // The bound itself is the library's tests' affair: here other tests share the machine.
+  // Other tests share the machine. The library's own tests check the real slack.
   private let patientSlack = "20"
 
   @Test func `some cycles leave nothing behind`() async throws {

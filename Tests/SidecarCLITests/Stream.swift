@@ -2,14 +2,14 @@ import Glibc
 import SidecarExecutor
 import SidecarTestSupport
 
-/// One end of a connected pair, of which a command has the other one as a standard stream.
+/// One end of a connected pair; the command has the other end as a standard stream.
 ///
-/// A pair of sockets rather than a pipe: it can be made without a moment in which a command that is started just now
-/// inherits an end, and then keeps the stream from ending.
+/// A pair of sockets and not a pipe: both ends are created close-on-exec, so that no command started at the same time can
+/// inherit one and keep the stream from ending.
 final class Stream: Sendable {
   let descriptor: Int32
   private let isSocket: Bool
-  /// Everything has been read.
+  /// Completed when everything has been read.
   let ended = Promise<Void>()
   private let received = Locked<[UInt8]>([])
 
@@ -30,12 +30,12 @@ final class Stream: Sendable {
     return (Stream(owning: ends[0]), Stream(owning: ends[1]))
   }
 
-  // TIOCSPTLCK and TIOCGPTN, whose definitions are too much for Swift.
+  // TIOCSPTLCK and TIOCGPTN: macros that Swift does not import.
   private static let (unlock, getNumber): (UInt, UInt) = (0x4004_5431, 0x8004_5430)
 
-  /// A terminal, as a window has it (ours) and as a command has it (theirs).
+  /// Opens a pseudo-terminal: the window's side (ours) and the command's side (theirs).
   static func terminal() throws -> (ours: Stream, theirs: Stream) {
-    // What posix_openpt and its kin do, which Glibc's module does not expose.
+    // The steps of posix_openpt and unlockpt, which the Glibc module does not expose.
     let window = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
     guard window >= 0 else { throw SystemError("open", code: errno) }
     let ours = Stream(owning: window, isSocket: false)
@@ -50,7 +50,7 @@ final class Stream: Sendable {
     return (ours, Stream(owning: terminal, isSocket: false))
   }
 
-  /// Reads until the end, on a thread of its own.
+  /// Reads until the end, on another thread.
   func startReading() {
     Task.detached {
       try await onThread {
@@ -63,7 +63,7 @@ final class Stream: Sendable {
     }
   }
 
-  /// What has been read; the ends of lines as the command wrote them, and not as a terminal shows them.
+  /// The text that has been read, with line ends as the command wrote them, not as a terminal shows them.
   var text: String {
     let text = String(decoding: received.withLock { $0 }, as: UTF8.self)
     return isSocket ? text : String(text.map { $0 == "\r\n" ? "\n" : $0 })
@@ -71,7 +71,7 @@ final class Stream: Sendable {
 
   var lineCount: Int { received.withLock { bytes in bytes.count { $0 == UInt8(ascii: "\n") } } }
 
-  /// Blocks until the other side has taken all of it, or has gone.
+  /// Writes all bytes; blocks until the other side has taken them or closed the stream.
   func write(_ bytes: [UInt8]) {
     var rest = bytes[...]
     while !rest.isEmpty {

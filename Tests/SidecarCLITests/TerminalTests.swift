@@ -1,11 +1,11 @@
 import SidecarTesting
 import Testing
 
-/// What is different where somebody is looking.
+/// What differs when the standard streams are a terminal.
 @Suite(.timeLimit(.minutes(2))) struct `On a terminal` {
   private let controlD = "\u{4}"
 
-  @Test func `the end of the input closes at once, and it is said how`() async throws {
+  @Test func `the end of the input closes at once, and the close status is shown`() async throws {
     try await withTestServer(.echo) { server in
       let command = try CommandProcess(onTerminal: "connect", "--timeout", "20", server.url)
       // The greeting, the terminal's own echo, and the server's.

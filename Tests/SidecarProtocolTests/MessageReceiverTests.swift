@@ -67,7 +67,7 @@ import SidecarProtocol
         let count = min(target.count, bytes.count - position, 30_001)
         target.copyBytes(from: bytes[position..<(position + count)])
         position += count
-        _ = receiver.didReadDirectly(count: count, into: &recorder)
+        if let stop = receiver.didReadDirectly(count: count, into: &recorder) { recorder.note(stop) }
       }
       #expect(position == bytes.count)
       let isBetweenMessages = receiver.isBetweenMessages
@@ -94,7 +94,7 @@ import SidecarProtocol
         let count = min(target.count, payload.count - position, 100)
         target.copyBytes(from: payload[position..<(position + count)])
         position += count
-        _ = receiver.didReadDirectly(count: count, into: &recorder)
+        if let stop = receiver.didReadDirectly(count: count, into: &recorder) { recorder.note(stop) }
         guard position < payload.count - 3 else { break }
         receiver.feed([payload[position]], into: &recorder)
         receiver.feed(Array(payload[(position + 1)..<(position + 3)]), into: &recorder)
@@ -111,7 +111,7 @@ import SidecarProtocol
     receiver.feed(Array(frame(0x81, length: .announced(100_000)).prefix(10)), into: &recorder)
     let target = receiver.directReadTarget(minimum: 50_000)
     try #require(target).initializeMemory(as: UInt8.self, repeating: 0xFF)
-    _ = receiver.didReadDirectly(count: 10, into: &recorder)
+    if let stop = receiver.didReadDirectly(count: 10, into: &recorder) { recorder.note(stop) }
     #expect(recorder.lines == ["violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 0"])
     let state = (receiver.isDiscarding, receiver.directReadTarget(minimum: 1) == nil)
     #expect(state == (true, true))

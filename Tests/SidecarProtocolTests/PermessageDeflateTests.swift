@@ -289,7 +289,7 @@ import Testing
     let agreement = Agreement(serverNoContextTakeover: !keepsContext)
     var deflater = Deflater(agreement, role: .server)
     // What fits, what just does, and what turns out to be too long.
-    let messages = [5, 0, 1024, 1, 1281, 1282, 1283, 7, 1288, 1289, 1025, 1290, 50_000, 8, 9, 10].map { size in
+    let messages = [5, 0, 1024, 1, 1281, 1282, 1283, 7, 1025, 50_000, 8, 9, 10].map { size in
       (0..<size).map { UInt8(truncatingIfNeeded: $0 % 13) }
     }
     let wires = messages.map { message in
@@ -297,20 +297,19 @@ import Testing
       message.withUnsafeBytes { deflater.compress($0, into: &payload) }
       return frame(0xC2, Array(payload.bytes))
     }
-    // The last one needs bytes behind it, too.
+    // The last one needs bytes after it, too.
     let ping = frame(0x89, noise(14))
-    for room in [0, 1288, 1289, 9000] {
+    for room in [0, 1281, 1282, 9000] {
       let recorder = MessageReceiver.record(wires.joined() + ping, deflate: agreement, room: room)
       #expect(recorder.lines.dropLast() == messages.map { "binary \(brief($0))" }[...])
-      #expect((recorder.lastAddress == UnsafeRawPointer(recorder.inflateDestination.baseAddress)) == (room >= 1289))
+      #expect((recorder.lastAddress == UnsafeRawPointer(recorder.inflateDestination.baseAddress)) == (room >= 1282))
     }
   }
 
   @Test func `every compressed message of two bytes is judged as it is in pieces`() {
     let agreement = Agreement(serverNoContextTakeover: true)
     let ping = frame(0x89, noise(14))
-    // The others say that they end by themselves, and are not read with a seal.
-    for first in stride(from: UInt8(0), to: 255, by: 2) {
+    for first in UInt8.min...UInt8.max {
       for second in UInt8.min...UInt8.max {
         let wire = frame(0xC2, [first, second]) + ping
         let whole = MessageReceiver.record(wire, deflate: agreement, room: 2048).lines

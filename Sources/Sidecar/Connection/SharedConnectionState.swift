@@ -70,6 +70,7 @@ struct SharedConnectionState: Sendable {
     mayCallHandler.set(false)
     opened.complete(.failure(.closed(nil)))
     sendQueue.refuse(.closed(nil))
+    inbox.requestEnd()
     if keepingUnread { inbox.letOverflow() } else { inbox.discardAll() }
   }
 }

@@ -40,6 +40,8 @@ final class Inbox: Sendable {
     /// Receivers that found nothing. Not empty only while no message waits.
     var waiting = WaitingReceivers()
     var intake = Intake.pausing
+    /// The application has asked for the end: it is in order, however the connection ends.
+    var endWasRequested = false
     /// Present once no more messages come.
     var end: ReceiveResult<QueuedMessage>?
     var overflowCount = 0
@@ -135,12 +137,18 @@ final class Inbox: Sendable {
   /// Says that no more messages come: `error` is nil if the connection ended in order. The first end counts. It is met
   /// after the messages that wait.
   func finish(_ error: WebSocketError?) {
-    let receivers = back.withLock { back in
-      if back.end == nil { back.end = .ended(error) }
+    let (receivers, end) = back.withLock { back in
+      let end = ReceiveResult<QueuedMessage>.ended(back.endWasRequested ? nil : error)
+      if back.end == nil { back.end = end }
       responseHint.setAwaited(false)
-      return back.waiting.removeAll()
+      return (back.waiting.removeAll(), end)
     }
-    for receiver in receivers { receiver.resume(returning: .ended(error)) }
+    for receiver in receivers { receiver.resume(returning: end) }
+  }
+
+  /// Says that the application has asked for the end: receivers are told nothing else, however the connection ends.
+  func requestEnd() {
+    back.withLock { $0.endWasRequested = true }
   }
 
   /// Takes the next message if one is at the front, which is nearly always so where there are many.

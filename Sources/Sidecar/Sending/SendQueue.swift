@@ -146,7 +146,7 @@ final class SendQueue: Sendable {
   /// Writes as a sender: one system call, and the rest is left to the sidecar thread.
   private func write(_ buffer: inout ByteBuffer, to stream: ByteStream) {
     // After a failure the bytes stay: the sidecar thread meets it again, and handles it.
-    if case .bytes(let count) = stream.write(buffer.bytes) { buffer.consume(count) }
+    if case .bytes(let count)? = stream.writeInline(buffer.bytes) { buffer.consume(count) }
     if buffer.isEmpty { buffer.removeAll(keepingCapacityUpTo: OutgoingFrames.keptCapacity) }
     var waiters: [Promise<Void>] = []
     let requestFlush: (@Sendable () -> Void)? = state.withLock { state in
