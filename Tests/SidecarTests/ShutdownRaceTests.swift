@@ -44,30 +44,6 @@ import Testing
     await server.stop()
   }
 
-  /// Shuts a client down whose thread is held until the server has met its Close frame, and done what it does about it.
-  private func reportOfShutdown(_ steps: [TestServer.Step]) async throws -> ShutdownReport {
-    let server = try TestServer(behavior: .script([.open, .receiveClose] + steps))
-    let client = try await WebSocketSidecar.connect(to: server.url)
-    let release = await hold(client.thread)
-    let shutdown = Task.immediate { await client.shutdown(within: .seconds(20)) }
-    try await server.connection().scriptEnded()
-    release.signal()
-    let report = await shutdown.value
-    await server.stop()
-    return report
-  }
-
-  @Test func `a Close frame does not wait for the thread, which takes the answer for one all the same`() async throws {
-    let report = try await reportOfShutdown([.sendClose(), .endOfStream])
-    #expect(report.isClean)
-    #expect(report.closeStatus?.initiator == .us, "\(report)")
-  }
-
-  @Test func `a stream that ends behind such a Close frame did not end by itself`() async throws {
-    let report = try await reportOfShutdown([.close])
-    #expect(report.closeStatus?.initiator == .us, "\(report)")
-  }
-
   @Test func `a timer that is armed when it is over holds nothing`() async throws {
     let server = try TestServer(behavior: .echo)
     weak var coordinator: ShutdownCoordinator?

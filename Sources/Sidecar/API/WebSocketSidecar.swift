@@ -88,13 +88,13 @@ public actor WebSocketSidecar {
     }
     // The server is asked first: it answers while the system makes the thread.
     thread.beforeStart { connection.onThread(self) { $0.start(for: $1) } }
+    LiveCounters.sidecars.increment()
     do throws(SystemError) {
       try thread.start()
     } catch {
-      coordinator.abandonBeforeStart()
+      coordinator.request(bound: .zero, keepingUnread: false, payload: .goingAway)
       throw .systemResources(error)
     }
-    LiveCounters.sidecars.increment()
   }
 
   deinit {

@@ -76,11 +76,6 @@ final class ShutdownCoordinator: Sendable {
     return report.wait(until: .never) ?? provisionalReport
   }
 
-  /// Ends a sidecar whose thread could not be started. It has not been counted as alive.
-  func abandonBeforeStart() {
-    state.withLock { $0.request = Request(bound: .zero, keepsUnread: false, payload: .goingAway) }
-  }
-
   /// What there is to report so far, for a caller that cannot wait.
   var provisionalReport: ShutdownReport {
     report.current ?? makeReport(state.withLock { $0 }, isFinal: false)
