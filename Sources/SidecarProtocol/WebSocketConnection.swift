@@ -80,7 +80,7 @@ package struct WebSocketConnection: ~Copyable {
 
   private var state: State
   private let limits: ProtocolLimits
-  @usableFromInline var receiver: MessageReceiver
+  private var receiver: MessageReceiver
 
   /// A Close frame or a violation that has not been replied to, because ``automaticReplies`` leaves it out.
   private var withheld: Withheld?
@@ -161,8 +161,14 @@ package struct WebSocketConnection: ~Copyable {
     _ input: inout ReadCursor, into sink: inout Sink
   ) -> Event? {
     guard isOpen else { return receiveHandshake(&input) }
-    guard let interruption = receiver.receive(&input, into: &sink) else { return nil }
-    return event(interruption)
+    return withReceiver { $0.receive(&input, into: &sink) }
+  }
+
+  /// Lets code that is compiled for a sink use the receiver. (A stored property that such code could see crashes the
+  /// compiler, 6.3.)
+  @usableFromInline
+  mutating func withReceiver(_ body: (inout MessageReceiver) -> ReceiveInterruption?) -> Event? {
+    body(&receiver).map { event($0) }
   }
 
   @usableFromInline
@@ -192,8 +198,7 @@ package struct WebSocketConnection: ~Copyable {
   /// Takes `count` bytes that were read into the memory of ``directReadTarget(minimum:)``.
   @inlinable
   package mutating func didReadDirectly<Sink: MessageSink & ~Copyable>(count: Int, into sink: inout Sink) -> Event? {
-    guard let interruption = receiver.didReadDirectly(count: count, into: &sink) else { return nil }
-    return event(interruption)
+    withReceiver { $0.didReadDirectly(count: count, into: &sink) }
   }
 
   private mutating func receiveResponse(_ input: inout ReadCursor, _ parser: inout OpeningResponseParser) -> Event? {
@@ -228,8 +233,7 @@ package struct WebSocketConnection: ~Copyable {
     return .handshakeFailed
   }
 
-  @usableFromInline
-  mutating func event(_ interruption: ReceiveInterruption) -> Event {
+  private mutating func event(_ interruption: ReceiveInterruption) -> Event {
     switch interruption {
     case .pause: .pause
     case .pong(let bytes): .pong(WebSocketPayload(copying: bytes))

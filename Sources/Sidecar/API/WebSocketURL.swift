@@ -5,22 +5,24 @@ internal import SidecarProtocol
 /// Parsed by hand: `URLComponents` decodes hosts only in programs that link all of Foundation, encodes escapes a second
 /// time, and loses a port that overflows.
 struct WebSocketURL: Sendable, Hashable {
-  /// The URL as errors show it: without user information and query.
-  let redacted: String
+  /// As it was given. It may hold secrets: see ``redacted``.
+  private let text: String
   /// A name in ASCII, an IPv4 address, or an IPv6 address without brackets, perhaps with a zone.
   let host: String
   let port: UInt16
   /// The path and query as they are written in the request line. Never empty.
   let resource: String
 
+  /// The URL as errors show it: without user information and query.
+  var redacted: String { URLRedaction.redact(text) }
+
   /// Parses a URL. White space around it is ignored.
   ///
   /// - Throws: ``WebSocketError/invalidURL(_:reason:)``, which shows neither user information nor the query.
   init(_ text: String) throws(WebSocketError) {
     let text = text.trimmingWhitespace
-    let redacted = URLRedaction.redact(text)
     do throws(URLSyntaxError) {
-      let parts = try URLParts(text, redacted: redacted)
+      let parts = try URLParts(text)
       host = try URLHost.parse(parts.host)
       port = try parts.port.map(Self.parsePort) ?? 80
       let path = try URLEncoding.encode(parts.path, allowing: "/", at: parts.pathOffset)
@@ -28,9 +30,9 @@ struct WebSocketURL: Sendable, Hashable {
         try URLEncoding.encode(query, allowing: "/?", at: parts.queryOffset)
       }
       resource = (path.isEmpty ? "/" : path) + (query.map { "?\($0)" } ?? "")
-      self.redacted = redacted
+      self.text = text
     } catch {
-      throw .invalidURL(redacted, reason: error.reason)
+      throw .invalidURL(URLRedaction.redact(text), reason: error.reason)
     }
   }
 
@@ -63,12 +65,11 @@ struct URLParts {
   let query: Substring?
   let queryOffset: Int
 
-  init(_ text: String, redacted: String) throws(URLSyntaxError) {
-    if let offset = text.unicodeScalars.firstOffset(where: { $0.isBlank || $0.properties.generalCategory == .control })
-    {
+  init(_ text: String) throws(URLSyntaxError) {
+    if let offset = text.unicodeScalars.firstOffset(where: { $0.isBlank || $0.isControl }) {
       throw URLSyntaxError("it has white space or a control character at byte \(offset); percent-encode it")
     }
-    let rest = try Self.afterScheme(text, redacted: redacted)
+    let rest = try Self.afterScheme(text)
     let authorityEnd = rest.utf8.firstIndex {
       $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
     }
@@ -89,16 +90,16 @@ struct URLParts {
   }
 
   /// Checks the scheme, and returns what follows `//`.
-  private static func afterScheme(_ text: String, redacted: String) throws(URLSyntaxError) -> Substring {
+  private static func afterScheme(_ text: String) throws(URLSyntaxError) -> Substring {
     guard let slashes = text.utf8.firstRange(of: "://"), URLRedaction.isScheme(text[..<slashes.lowerBound]) else {
-      throw URLSyntaxError("it has no scheme; did you mean \(URLRedaction.withScheme("ws", redacted))?")
+      throw URLSyntaxError("it has no scheme; did you mean \(URLRedaction.withScheme("ws", URLRedaction.redact(text)))?")
     }
     let scheme = text[..<slashes.lowerBound].lowercased()
     switch scheme {
     case "ws": return text[slashes.upperBound...]
     case "wss": throw URLSyntaxError("TLS (the scheme wss) is not supported yet")
     case "http", "https":
-      let meant = URLRedaction.withScheme(scheme == "http" ? "ws" : "wss", redacted)
+      let meant = URLRedaction.withScheme(scheme == "http" ? "ws" : "wss", URLRedaction.redact(text))
       throw URLSyntaxError("the scheme is \(scheme); did you mean \(meant)?")
     default: throw URLSyntaxError("the scheme is \(scheme), and should be ws")
     }
@@ -126,7 +127,14 @@ struct URLParts {
 
 extension Unicode.Scalar {
   /// White space, or an invisible character that a copied URL may have at its ends.
-  fileprivate var isBlank: Bool { properties.isWhitespace || value == 0xFEFF || value == 0x200B }
+  fileprivate var isBlank: Bool {
+    // Nearly all URLs are ASCII, and looking up a property costs 50 times as much.
+    if value < 0x80 { return value == 0x20 || (0x09...0x0D).contains(value) }
+    return properties.isWhitespace || value == 0xFEFF || value == 0x200B
+  }
+
+  /// True for the general category Cc.
+  fileprivate var isControl: Bool { value < 0x20 || (0x7F...0x9F).contains(value) }
 }
 
 extension String {

@@ -6,6 +6,8 @@ enum URLEncoding {
   /// - Parameter offset: Where the text begins in the URL, for the error.
   static func encode(_ text: Substring, allowing allowed: StaticString, at offset: Int) throws(URLSyntaxError) -> String
   {
+    // Most paths need nothing.
+    if text.utf8.allSatisfy({ isPathCharacter($0) || isIn(allowed, $0) }) { return String(text) }
     let bytes = Array(text.utf8)
     var encoded: [UInt8] = []
     encoded.reserveCapacity(bytes.count)
@@ -27,6 +29,7 @@ enum URLEncoding {
 
   /// Decodes the escapes of a host (§3.2.2).
   static func decode(_ text: Substring) throws(URLSyntaxError) -> String {
+    if !text.utf8.contains(UInt8(ascii: "%")) { return String(text) }
     var decoded: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while let byte = rest.popFirst() {
