@@ -11,7 +11,7 @@ export SWIFT_BACKTRACE=enable=no
 
 rm -rf "$out"
 mkdir -p "$out"
-cases=$root/Tests/SidecarProtocolTests
+cases=$root/Tests/SidecarProtocolTests/Conformance
 # A module of its own, without the sanitizer: all that is wanted of it is that it writes files.
 swiftc -swift-version 6 -package-name sidecar -Onone -module-name Seeds -o "$out/write" \
   -Xcc "-fmodule-map-file=$root/Sources/CSidecarZlib/module.modulemap" \

@@ -46,7 +46,7 @@ import Testing
 
   /// Whatever is asked of the client now fails at once, and with the same error.
   private func expectLost(_ client: Client) async throws {
-    let status = try await client.ended()
+    let status = try client.statusOfEnd()
     #expect(status.code == .abnormalClosure)
     #expect(!status.wasClean)
     let error = try #require(status.error)

@@ -97,11 +97,10 @@ enum Client: Sendable {
     }
   }
 
-  /// How the connection ended, once it has.
-  func ended() async throws -> CloseStatus {
-    #expect(await eventually(within: patience) { () async in closeStatus != nil })
-    return try #require(closeStatus)
-  }
+  /// How the connection ended.
+  ///
+  /// There at once: for after a receiver was told of the end, or a call failed because of it.
+  func statusOfEnd() throws -> CloseStatus { try #require(closeStatus) }
 
   @discardableResult
   func shutdown(within bound: Duration = .seconds(10)) async throws -> ShutdownReport {

@@ -8,7 +8,7 @@ import Testing
   ) async throws {
     try await withClient(skin, "/close?code=\(code.rawValue)&reason=gr%C3%BC%C3%9Fe") { client, peer in
       #expect(try await client.receive(atMost: .max) == ["last words"])
-      let status = try await client.ended()
+      let status = try client.statusOfEnd()
       #expect(status == CloseStatus(code: code, reason: "grüße", initiator: .peer, error: nil))
       #expect(status.isOrderly)
       #expect(try await peer.line() == "closed \(code.rawValue) ")
@@ -31,7 +31,7 @@ import Testing
       let expected = CloseStatus(code: code, reason: "enough", initiator: .peer, error: nil)
       await #expect(throws: WebSocketError.closed(expected)) { try await client.receive(atMost: .max) }
       await #expect(throws: WebSocketError.closed(expected)) { try await client.receive() }
-      #expect(try await client.ended() == expected)
+      #expect(try client.statusOfEnd() == expected)
       #expect(expected.wasClean)
       #expect(!expected.isOrderly)
       #expect(try await peer.line() == "closed \(code.rawValue) ")

@@ -41,7 +41,7 @@ import Testing
         return
       }
       #expect(try await peer.line().hasPrefix("closed 1009"))
-      #expect(try await client.ended().error == error)
+      #expect(try client.statusOfEnd().error == error)
     }
   }
 

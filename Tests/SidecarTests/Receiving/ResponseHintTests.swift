@@ -18,28 +18,28 @@ import SidecarProtocol
 
   @Test func `when a receiver begins to wait for it`() async throws {
     try await withSilentServer { client in
-      let before = client.thread.busyPollMissCount
+      let before = client.busyPollMissCount
       try await client.send("question")
-      #expect(client.thread.busyPollMissCount == before)
+      #expect(client.busyPollMissCount == before)
       await #expect(throws: WebSocketError.timedOut(.receive)) {
         try await client.receive(timeout: .milliseconds(50))
       }
-      #expect(eventually { client.thread.busyPollMissCount > before })
+      #expect(client.busyPollMisses(moreThan: before))
     }
   }
 
   @Test func `when a receiver that waits already is to get it`() async throws {
     try await withSilentServer { client in
-      let before = client.thread.busyPollMissCount
+      let before = client.busyPollMissCount
       let receiving = Task.immediate { try await client.receive() }
-      #expect(eventually { client.inbox.hasWaiters })
-      #expect(client.thread.busyPollMissCount == before)
+      #expect(client.hasWaitingReceiver)
+      #expect(client.busyPollMissCount == before)
       try await client.send("question")
-      #expect(eventually { client.thread.busyPollMissCount > before })
+      #expect(client.busyPollMisses(moreThan: before))
       receiving.cancel()
       await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
       // Nobody waits any more, and nobody is asked on anybody's behalf.
-      #expect(!client.shared.responseHint.isAwaited)
+      #expect(!client.awaitsReply)
     }
   }
 
@@ -48,10 +48,10 @@ import SidecarProtocol
     let url = server.url
     try await onThread {
       let client = try BlockingWebSocket(url)
-      let before = client.sidecar.thread.busyPollMissCount
+      let before = client.sidecar.busyPollMissCount
       try client.send("question")
       #expect(throws: WebSocketError.timedOut(.receive)) { try client.receive(timeout: .milliseconds(50)) }
-      #expect(eventually { client.sidecar.thread.busyPollMissCount > before })
+      #expect(client.sidecar.busyPollMisses(moreThan: before))
       #expect(client.shutdown().isClean)
     }
     await server.stop()
@@ -59,11 +59,11 @@ import SidecarProtocol
 
   @Test func `but not by a receiver where nothing was asked`() async throws {
     try await withSilentServer { client in
-      let before = client.thread.busyPollMissCount
+      let before = client.busyPollMissCount
       await #expect(throws: WebSocketError.timedOut(.receive)) {
         try await client.receive(timeout: .milliseconds(50))
       }
-      #expect(client.thread.busyPollMissCount == before)
+      #expect(client.busyPollMissCount == before)
     }
   }
 

@@ -8,8 +8,8 @@ import SidecarProtocol
 @testable import Sidecar
 @testable import SidecarTransport
 
-/// The safeguards of the send queue: who writes, and who waits for room. Docs/Shutdown.md lists them all.
-@Suite(.aloneWithCensus, .serialized) struct `Safeguards of the send queue` {
+/// Who writes, and who waits for room.
+@Suite(.aloneWithCensus, .serialized) struct `The send queue` {
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
     let queue = SendQueue(highWatermark: 1, thread: thread, responseHint: ResponseHint())
@@ -41,6 +41,7 @@ import SidecarProtocol
     let sending = Task {
       try await onThread { _ = queue.send(.binary(WebSocketPayload(Array(repeating: 1, count: count))), orWait: nil) }
     }
+    // Nothing announces that the sender is in its system call, beyond what it has queued for it.
     #expect(await eventually { () async in queue.unwrittenByteCount > count })
     try body(queue)
     let other = pair[1]
@@ -102,18 +103,15 @@ import SidecarProtocol
         return .failure(error)
       }
     }
-    #expect(
-      await eventually { () async in
-        // Not just because the thread has not come to it yet: the kernel takes no more.
-        client.shared.sendQueue.hasWaiters
-      })
+    // Not just because the thread has not come to it yet: the kernel takes no more.
+    #expect(await client.senderStartsToWait())
     return (client, sending)
   }
 
   @Test func `a sender that waits for room fails when the shutdown is requested, and not later`() async throws {
     let server = try TestServer(behavior: .script([.open, .stopReading, .continue(as: .silent)]))
     let (client, sending) = try await blockedSender(server)
-    client.coordinator.request(bound: .seconds(600), keepingUnread: false, payload: .normal)
+    client.requestShutdownOnly(within: .seconds(600))
     let ended = Promise<Result<Void, WebSocketError>>()
     Task { ended.complete(await sending.value) }
     if case .value(.failure(let error)) = await ended.value(until: .after(.seconds(20))) {
@@ -122,7 +120,7 @@ import SidecarProtocol
       Issue.record("the sender goes on waiting")
     }
     #expect(client.closeStatus == nil)
-    client.connection.post { $0.abort(.timedOut(.closingHandshake)) }
+    client.abortConnection()
     await client.shutdown()
     await server.stop()
   }
@@ -151,7 +149,7 @@ import SidecarProtocol
     let sending = Task {
       for _ in 0..<64 { try await client.send(Array(repeating: 1, count: 1 << 20), timeout: .seconds(60)) }
     }
-    #expect(await eventually { () async in client.shared.sendQueue.hasWaiters })
+    #expect(await client.senderStartsToWait())
     goOn.open()
     try await sending.value
     await client.shutdown()

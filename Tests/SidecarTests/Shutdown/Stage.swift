@@ -93,18 +93,18 @@ final class Stage: @unchecked Sendable {
     }
     switch phase {
     case .flooded:
-      #expect(await eventually { () async in client.shared.inbox.isFull })
+      #expect(await client.inboxFills())
     case .handling:
       _ = await handled.value(until: .after(.seconds(20)))
     case .sending:
-      #expect(await eventually { () async in client.shared.sendQueue.hasWaiters || self.startsNoCalls })
+      if !startsNoCalls { #expect(await client.senderStartsToWait()) }
     case .receiving:
-      #expect(await eventually { () async in client.shared.inbox.hasWaiters || self.startsNoCalls })
+      if !startsNoCalls { #expect(await client.receiverStartsToWait()) }
     case .closeSent:
-      _ = try client.postClose(code: .normalClosure, reason: "", timeout: .seconds(60))
+      try client.startClosing(timeout: .seconds(60))
       _ = try await server?.connection().receivedClose()
     case .closeReceived:
-      // The sender is refused with the status as soon as the peer's Close has come.
+      // Senders are refused as soon as the peer's Close has come, and nothing else announces that.
       #expect(
         await eventually { () async in
           do throws(WebSocketError) { _ = try client.trySend("x") } catch { return true }
@@ -166,7 +166,7 @@ final class Stage: @unchecked Sendable {
     connection.perform(steps)
     // In two phases the client reads nothing, and can't see an end of the stream before it does.
     if phase != .flooded, phase != .sending || steps.first?.description == "reset" {
-      #expect(await eventually { () async in client.closeStatus != nil })
+      await client.closeStatusKnown()
     }
   }
 

@@ -85,14 +85,17 @@ import Testing
   @Test func `to start the first threads, the error says so, and nothing is left`() async {
     await #expect(processExitsWith: .success) {
       let descriptors = ProcessCensus.take().descriptors
-      // First none, and then one each time: the two workers and the timers' thread, after which the thread itself is refused.
-      for allowed in [0, 1, 1, 1] {
+      let repetitions = 20
+      // First none, then one each time, which are the two workers and the timers' thread, and then never the thread itself.
+      let allowances = Array(repeating: 0, count: repetitions) + [1, 1, 1] + Array(repeating: 0, count: repetitions)
+      for allowed in allowances {
         let asked = Tally()
         SystemFaults.inject(.startThread) { asked.add() > allowed ? EAGAIN : nil }
         #expect(throws: SystemError("pthread_create", code: EAGAIN)) { _ = try SidecarThread() }
         #expect(LiveCounters.threads.value == 0)
-        #expect(ProcessCensus.take().descriptors <= descriptors)
       }
+      // The runtime may have opened some meanwhile, once and for all: a leak is one each time.
+      #expect(ProcessCensus.take().descriptors < descriptors + repetitions)
       SystemFaults.inject(.startThread, nil)
       let thread = try SidecarThread()
       try thread.postAndWait(until: .after(patience)) {}

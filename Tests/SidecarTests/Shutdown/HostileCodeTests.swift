@@ -49,7 +49,7 @@ import Testing
     _ = try await server.connection().ended()
 
     gate.signal()
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 }, "only the server's thread is left")
+    await expectEnd(ofThreadOf: client)
     await server.stop()
   }
 
@@ -64,23 +64,24 @@ import Testing
     let report = await shutDown(client)
     #expect(report.abandoned == [.thread(name: "sidecar")])
     gate.signal()
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 })
+    await expectEnd(ofThreadOf: client)
     await server.stop()
   }
 
   @Test func `a task that ignores its cancellation is left behind, and can end later`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let gate = Promise<Void>()
+    let (hasBegun, gate) = (Promise<Void>(), Promise<Void>())
     let ended = Promise<Bool>()
     let running = Task {
       try await client.run { sidecar in
+        hasBegun.complete(())
         await gate.uncancellableValue()
         // The thread is gone by now, but not the isolation.
         ended.complete(sidecar.thread.isCurrent)
       }
     }
-    #expect(await eventually { () async in LiveCounts.current.tasks == 1 })
+    await hasBegun.uncancellableValue()
     let report = await shutDown(client)
     #expect(report.abandoned == [.tasks(count: 1)])
     #expect(report.cancelledTaskCount == 1)
@@ -93,28 +94,38 @@ import Testing
   @Test func `a task that never suspends is left behind together with the thread`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let goesOn = Latch()
-    let running = Task { try await client.run { _ in while goesOn.isOpen {} } }
-    #expect(await eventually { () async in LiveCounts.current.tasks == 1 })
+    let (hasBegun, goesOn) = (Promise<Void>(), Latch())
+    let running = Task {
+      try await client.run { _ in
+        hasBegun.complete(())
+        while goesOn.isOpen {}
+      }
+    }
+    await hasBegun.uncancellableValue()
     let report = await shutDown(client)
     #expect(report.abandoned == [.tasks(count: 1), .thread(name: "sidecar")])
     await #expect(throws: WebSocketError.closed(nil)) { try await running.value }
     goesOn.close()
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 })
+    await expectEnd(ofThreadOf: client)
     await server.stop()
   }
 
   @Test func `a task that yields for ever does not keep the thread from ending`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
-    let goesOn = Latch()
-    let running = Task { try await client.run { _ in while goesOn.isOpen { await Task.yield() } } }
-    #expect(await eventually { () async in LiveCounts.current.tasks == 1 })
+    let (hasBegun, goesOn) = (Promise<Void>(), Latch())
+    let running = Task {
+      try await client.run { _ in
+        hasBegun.complete(())
+        while goesOn.isOpen { await Task.yield() }
+      }
+    }
+    await hasBegun.uncancellableValue()
     let report = await shutDown(client)
     #expect(report.abandoned.contains(.tasks(count: 1)))
     await #expect(throws: WebSocketError.closed(nil)) { try await running.value }
     // In time, unless the machine is too busy to give it a turn within the grace.
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 }, "only the server's thread is left")
+    await expectEnd(ofThreadOf: client)
     goesOn.close()
     await server.stop()
   }
@@ -123,20 +134,22 @@ import Testing
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
     let gate = DispatchSemaphore(value: 0)
+    let hasBegun = Promise<Void>()
     let running = Task {
       try await client.run { _ in
         await withTaskCancellationHandler {
+          hasBegun.complete(())
           await Promise<Void>().value(until: .after(.seconds(60)))
         } onCancel: {
           hold(gate)
         }
       }
     }
-    #expect(await eventually { () async in LiveCounts.current.tasks == 1 })
+    await hasBegun.uncancellableValue()
     _ = await shutDown(client)
     gate.signal()
     _ = await running.result
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 })
+    await expectEnd(ofThreadOf: client)
     await server.stop()
   }
 
@@ -149,7 +162,7 @@ import Testing
     let report = await shutDown(client)
     #expect(report.abandoned == [.thread(name: "sidecar")])
     gate.signal()
-    #expect(await eventually { () async in LiveCounters.threads.value == 1 })
+    await expectEnd(ofThreadOf: client)
     await server.stop()
   }
 
@@ -182,7 +195,7 @@ import Testing
     #expect(try await waiting.value == nil)
     #expect(client.closeStatus?.error == .timedOut(.closingHandshake))
     gate.signal()
-    #expect(await eventually { () async in LiveCounters.sidecars.value == 0 })
+    #expect(LiveCounts.current.sidecars == 0)
     #expect(await thread.shutdown())
     await server.stop()
   }
@@ -192,7 +205,7 @@ import Testing
     let client = try await WebSocketSidecar.connect(to: server.url)
     var iterator = client.inbound.makeAsyncIterator()
     #expect(try await iterator.next() != nil)
-    #expect(await eventually { () async in client.shared.inbox.isFull })
+    #expect(await client.inboxFills())
     let report = await shutDown(client)
     #expect(report.isClean, "the peer's Close is found behind the flood\n\(report)")
     #expect(try await iterator.next() == nil)
@@ -203,7 +216,7 @@ import Testing
     let server = try TestServer(behavior: .script([.open, .send("one"), .send("two"), .receiveClose, .sendClose()]))
     let client = try await WebSocketSidecar.connect(to: server.url)
     #expect(try await client.receive() == "one")
-    #expect(await eventually { () async in client.shared.inbox.unreadCount == 1 })
+    #expect(await client.messagesArrive(1))
     await client.shutdown(within: bound, keepingUnread: true)
     #expect(try await client.receive() == "two")
     #expect(try await client.receive() == nil)
@@ -216,7 +229,7 @@ import Testing
     let client = try await WebSocketSidecar.connect(to: server.url) { sidecar, _, _ in
       if calls.add() == 10 { blockingShutdown(sidecar) }
     }
-    let report = await client.coordinator.report.uncancellableValue()
+    let report = await client.reported()
     #expect(report.isClean, "\(report)")
     #expect(calls.count == 10)
     await client.shutdown()
