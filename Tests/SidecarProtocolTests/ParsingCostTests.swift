@@ -123,7 +123,9 @@ private struct Keeper: MessageSink, ~Copyable {
   var last = WebSocketPayload()
   var hasFailed = false
 
-  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { last = WebSocketPayload(copying: bytes) }
+  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+    last = WebSocketPayload(copying: bytes)
+  }
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { last = payload }
 
   mutating func receive(_ bytes: UnsafeMutableRawBufferPointer, by receiver: inout MessageReceiver) {

@@ -10,7 +10,9 @@ import SidecarProtocol
     var batch = PackedBatch()
     for text in texts {
       Array(text.utf8).withUnsafeBytes { bytes in
-        if !arena.store(.text, isASCII: true, bytes, in: &batch) { batch = arena.startBatch(.text, isASCII: true, bytes) }
+        if !arena.store(.text, isASCII: true, bytes, in: &batch) {
+          batch = arena.startBatch(.text, isASCII: true, bytes)
+        }
       }
     }
     return batch

@@ -93,7 +93,8 @@ import Testing
     _ = life.handle(.connectionEnded, at: start)
     _ = life.handle(.tasksEnded, at: start)
     #expect(life.handle(.tick, at: start + .seconds(4)).contains(.abandonThread) == false)
-    #expect(life.handle(.tick, at: start + .seconds(4) + ShutdownStateMachine.grace) == [.abandonThread, .publishReport])
+    #expect(
+      life.handle(.tick, at: start + .seconds(4) + ShutdownStateMachine.grace) == [.abandonThread, .publishReport])
     #expect(life.steps.last?.outcome == .timedOut)
   }
 

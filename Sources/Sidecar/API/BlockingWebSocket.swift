@@ -35,7 +35,9 @@ public final class BlockingWebSocket: Sendable {
     sidecar = try WebSocketSidecar(url, configuration: configuration, on: sharedThread)
     inbox = sidecar.inbox
     sendQueue = sidecar.sendQueue
-    if case .failure(let error) = sidecar.shared.opened.wait(until: sidecar.shared.openingDeadline) ?? .failure(.timedOut(.openingHandshake)) {
+    if case .failure(let error) = sidecar.shared.opened.wait(until: sidecar.shared.openingDeadline)
+      ?? .failure(.timedOut(.openingHandshake))
+    {
       BlockingWebSocket.waitForShutdown(of: sidecar, within: .seconds(1), keepingUnread: false)
       throw error
     }

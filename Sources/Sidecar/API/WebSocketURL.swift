@@ -92,7 +92,8 @@ struct URLParts {
   /// Checks the scheme, and returns what follows `//`.
   private static func afterScheme(_ text: String) throws(URLSyntaxError) -> Substring {
     guard let slashes = text.utf8.firstRange(of: "://"), URLRedaction.isScheme(text[..<slashes.lowerBound]) else {
-      throw URLSyntaxError("it has no scheme; did you mean \(URLRedaction.withScheme("ws", URLRedaction.redact(text)))?")
+      throw URLSyntaxError(
+        "it has no scheme; did you mean \(URLRedaction.withScheme("ws", URLRedaction.redact(text)))?")
     }
     let scheme = text[..<slashes.lowerBound].lowercased()
     switch scheme {
