@@ -18,8 +18,10 @@
 @usableFromInline
 package struct WebSocketConnection: ~Copyable {
   /// What the owner does with input that was consumed.
+  ///
+  /// Indirect, because room for the largest event would be copied for each message.
   @usableFromInline
-  package enum Event {
+  package indirect enum Event {
     /// The handshake is complete (client).
     case opened(OpeningResponse)
 
@@ -48,11 +50,12 @@ package struct WebSocketConnection: ~Copyable {
   /// A step of the closing handshake to carry out.
   @usableFromInline package typealias Reply = ClosingHandshake.Action
 
+  // What is large is indirect, because looking at the state copies it.
   private enum State {
-    case connecting(OpeningResponseParser)
-    case accepting(OpeningRequestParser)
+    indirect case connecting(OpeningResponseParser)
+    indirect case accepting(OpeningRequestParser)
     case open(ClosingHandshake)
-    case ended(ConnectionEnd)
+    indirect case ended(ConnectionEnd)
   }
 
   package let role: Role

@@ -159,7 +159,7 @@ final class Inbox: Sendable {
 
   /// Takes the next message or the end; nil if neither is there.
   func next() -> ReceiveResult<WebSocketMessage>? {
-    next { _ in nil }?.map(\.message)
+    next { _ in nil }?.map { $0.message }
   }
 
   /// Suspends for the next message or the end, at most until `deadline`.
@@ -167,7 +167,7 @@ final class Inbox: Sendable {
   /// In a cancelled task, messages are moved to the front only if they are the last ones: otherwise a loop over messages
   /// that never stop coming would not end.
   func next(until deadline: Deadline) async -> ReceiveResult<WebSocketMessage> {
-    if let result = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return result.map(\.message) }
+    if let result = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return result.map { $0.message } }
     responseHint.receiverWaits()
     let id = newWaitID()
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
@@ -186,7 +186,7 @@ final class Inbox: Sendable {
       }
     } onCancel: {
       giveUp(id, .cancelled)
-    }.map(\.message)
+    }.map { $0.message }
   }
 
   /// Blocks the calling thread for the next message or the end, at most until `deadline`.
@@ -202,7 +202,7 @@ final class Inbox: Sendable {
       waiting = thread
       return nil
     }
-    if let result { return result.map(\.message) }
+    if let result { return result.map { $0.message } }
     guard let waiting else { return .timedOut }
     if !waiting.wait(until: deadline) {
       giveUp(id, .timedOut)
@@ -211,7 +211,7 @@ final class Inbox: Sendable {
     }
     let given = waiting.takeResult()
     back.withLock { $0.waiting.idleThread = waiting }
-    return given.map(\.message)
+    return given.map { $0.message }
   }
 
   private func newWaitID() -> UInt64 {

@@ -44,7 +44,7 @@ package final class EventLoop {
   @exclusivity(unchecked) private var slots: [Slot] = []
   @exclusivity(unchecked) private var freeSlots: [UInt32] = []
   @exclusivity(unchecked) private var batch: [Job] = []
-  private var pollRetry = PollRetry()
+  @exclusivity(unchecked) private var pollRetry = PollRetry()
   private var endObservers: [EndObserver: (SystemError?) -> Void] = [:]
   private var nextEndObserver: UInt64 = 0
   @exclusivity(unchecked) private var readBufferStorage: UnsafeMutableRawBufferPointer?

@@ -2,20 +2,19 @@
 enum URLEncoding {
   /// Encodes what a path or a query may not have as it is, as UTF-8. Escapes that are there stay as they are (§2.4).
   ///
-  /// - Parameter allowed: What may be there beside the characters of a path segment (§3.3, §3.4).
-  /// - Parameter offset: Where the text begins in the URL, for the error.
-  static func encode(_ text: Substring, allowing allowed: StaticString, at offset: Int) throws(URLSyntaxError) -> String
-  {
+  /// - Parameters:
+  ///   - bytes: A part of the URL; its indices are the offsets that errors tell.
+  ///   - allowed: What may be there beside the characters of a path segment (§3.3, §3.4).
+  static func encode(_ bytes: ArraySlice<UInt8>, allowing allowed: StaticString) throws(URLSyntaxError) -> String {
     // Most paths need nothing.
-    if text.utf8.allSatisfy({ isPathCharacter($0) || isIn(allowed, $0) }) { return String(text) }
-    let bytes = Array(text.utf8)
+    if bytes.allSatisfy({ isPathCharacter($0) || isIn(allowed, $0) }) { return String(decoding: bytes, as: UTF8.self) }
     var encoded: [UInt8] = []
     encoded.reserveCapacity(bytes.count)
-    for (index, byte) in bytes.enumerated() {
+    for (index, byte) in zip(bytes.indices, bytes) {
       if byte == UInt8(ascii: "%") {
-        guard bytes.count - index > 2, isHexDigit(bytes[index + 1]), isHexDigit(bytes[index + 2]) else {
+        guard bytes.endIndex - index > 2, isHexDigit(bytes[index + 1]), isHexDigit(bytes[index + 2]) else {
           throw URLSyntaxError(
-            "the % at byte \(offset + index) is not followed by two hexadecimal digits; a percent sign is written %25")
+            "the % at byte \(index) is not followed by two hexadecimal digits; a percent sign is written %25")
         }
         encoded.append(byte)
       } else if isPathCharacter(byte) || isIn(allowed, byte) {
@@ -28,10 +27,10 @@ enum URLEncoding {
   }
 
   /// Decodes the escapes of a host (§3.2.2).
-  static func decode(_ text: Substring) throws(URLSyntaxError) -> String {
-    if !text.utf8.contains(UInt8(ascii: "%")) { return String(text) }
+  static func decode(_ bytes: ArraySlice<UInt8>) throws(URLSyntaxError) -> ArraySlice<UInt8> {
+    if !bytes.contains(UInt8(ascii: "%")) { return bytes }
     var decoded: [UInt8] = []
-    var rest = Array(text.utf8)[...]
+    var rest = bytes
     while let byte = rest.popFirst() {
       guard byte == UInt8(ascii: "%") else {
         decoded.append(byte)
@@ -43,10 +42,10 @@ enum URLEncoding {
       decoded.append(value)
       rest = rest.dropFirst(2)
     }
-    guard let text = String(validating: decoded, as: UTF8.self) else {
+    guard String(validating: decoded, as: UTF8.self) != nil else {
       throw URLSyntaxError("the escapes in the host are not UTF-8")
     }
-    return text
+    return decoded[...]
   }
 
   /// RFC 3986 §3.3: pchar, without the escapes.

@@ -4,80 +4,83 @@ enum URLHost {
   ///
   /// - Throws: Why it is not one. A name beyond ASCII is refused with the spelling to use, as the mapping of IDNA needs
   ///   tables that this library does not carry.
-  static func parse(_ text: Substring) throws(URLSyntaxError) -> String {
-    if text.isEmpty { throw URLSyntaxError("it has no host") }
-    if text.utf8.first == UInt8(ascii: "[") { return try parseIPv6(text.dropFirst().dropLast()) }
-    let name = try URLEncoding.decode(text)
-    guard name.utf8.allSatisfy({ $0 < 0x80 }) else {
-      let spelling = Punycode.asciiHost(name).map { "write it as \($0)" } ?? "write it in its ASCII form, xn--…"
+  static func parse(_ bytes: ArraySlice<UInt8>) throws(URLSyntaxError) -> String {
+    if bytes.isEmpty { throw URLSyntaxError("it has no host") }
+    if bytes.first == UInt8(ascii: "[") { return try parseIPv6(bytes.dropFirst().dropLast()) }
+    let name = try URLEncoding.decode(bytes)
+    guard name.allSatisfy({ $0 < 0x80 }) else {
+      let ascii = Punycode.asciiHost(String(decoding: name, as: UTF8.self))
+      let spelling = ascii.map { "write it as \($0)" } ?? "write it in its ASCII form, xn--…"
       throw URLSyntaxError("the host is not ASCII; \(spelling)")
     }
-    guard name.utf8.allSatisfy(isNameByte) else { throw URLSyntaxError("the host has a character that no name has") }
+    guard name.allSatisfy(isNameByte) else { throw URLSyntaxError("the host has a character that no name has") }
     // A dot at the end marks the root of the DNS.
-    let labels = (name.utf8.last == UInt8(ascii: ".") ? name.dropLast() : name[...])
-      .split(separator: ".", omittingEmptySubsequences: false)
+    let relative = name.last == UInt8(ascii: ".") ? name.dropLast() : name
+    let labels = relative.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     // RFC 1035 §2.3.4.
-    guard labels.allSatisfy({ (1...63).contains($0.utf8.count) }), name.utf8.count <= 254 else {
+    guard labels.allSatisfy({ (1...63).contains($0.count) }), name.count <= 254 else {
       throw URLSyntaxError("the host has an empty label, a label of more than 63 bytes, or more than 253 in all")
     }
-    guard let last = labels.last, isNumber(last) else { return name }
+    guard let last = labels.last, isNumber(last) else { return String(decoding: name, as: UTF8.self) }
     // inet_aton takes 127.1, 0x7f.1 and 017700000001 for addresses, and others do not: nobody can tell what is meant.
     guard labels.count == 4, labels.allSatisfy(isIPv4Number) else {
       throw URLSyntaxError("the host ends with a number and is not an IPv4 address of four decimal numbers")
     }
-    return labels.joined(separator: ".")
+    return String(decoding: relative, as: UTF8.self)
   }
 
   /// Checks an IPv6 address, and a zone in either spelling: `%25eth0` (RFC 6874 §2) or `%eth0`.
-  private static func parseIPv6(_ text: Substring) throws(URLSyntaxError) -> String {
-    let address = text.utf8.prefix { $0 != UInt8(ascii: "%") }
-    guard isIPv6(text[..<address.endIndex]) else { throw URLSyntaxError("the host in brackets is not an IPv6 address") }
-    guard address.endIndex < text.endIndex else { return String(text) }
-    var zone = text[text.utf8.index(after: address.endIndex)...]
-    if zone.utf8.starts(with: "25".utf8) { zone = zone.dropFirst(2) }
+  private static func parseIPv6(_ bytes: ArraySlice<UInt8>) throws(URLSyntaxError) -> String {
+    let address = bytes.prefix { $0 != UInt8(ascii: "%") }
+    guard isIPv6(address) else { throw URLSyntaxError("the host in brackets is not an IPv6 address") }
+    let text = String(decoding: address, as: UTF8.self)
+    guard address.endIndex < bytes.endIndex else { return text }
+    var zone = bytes[(address.endIndex + 1)...]
+    if zone.starts(with: "25".utf8) { zone = zone.dropFirst(2) }
     let name = try URLEncoding.decode(zone)
-    guard !name.isEmpty, name.utf8.allSatisfy(isNameByte) else {
+    guard !name.isEmpty, name.allSatisfy(isNameByte) else {
       throw URLSyntaxError("the zone of the host is not one")
     }
-    return "\(text[..<address.endIndex])%\(name)"
+    return "\(text)%\(String(decoding: name, as: UTF8.self))"
   }
 
   /// RFC 4291 §2.2: eight groups. "::" stands for one or more of them, and an IPv4 address for the last two.
-  private static func isIPv6(_ text: Substring) -> Bool {
+  private static func isIPv6(_ bytes: ArraySlice<UInt8>) -> Bool {
     let colon = UInt8(ascii: ":")
-    let gap = text.utf8.indices.first {
-      text.utf8[$0] == colon && text.utf8[text.utf8.index(after: $0)...].first == colon
+    let gap = bytes.indices.first { bytes[$0] == colon && bytes[($0 + 1)...].first == colon }
+    guard let gap else { return groupCount(bytes) == 8 }
+    guard let before = groupCount(bytes[..<gap], allowsIPv4: false), let rest = groupCount(bytes[(gap + 2)...]) else {
+      return false
     }
-    guard let gap else { return groupCount(text) == 8 }
-    let after = text[text.utf8.index(gap, offsetBy: 2)...]
-    guard let before = groupCount(text[..<gap], allowsIPv4: false), let rest = groupCount(after) else { return false }
     return before + rest <= 7
   }
 
   /// How many groups there are between single colons; nil if one is malformed.
-  private static func groupCount(_ text: Substring, allowsIPv4: Bool = true) -> Int? {
-    if text.isEmpty { return 0 }
-    var groups = text.split(separator: ":", omittingEmptySubsequences: false)
+  private static func groupCount(_ bytes: ArraySlice<UInt8>, allowsIPv4: Bool = true) -> Int? {
+    if bytes.isEmpty { return 0 }
+    var groups = bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
     var count = groups.count
-    if allowsIPv4, let last = groups.last, last.utf8.contains(UInt8(ascii: ".")) {
-      let numbers = last.split(separator: ".", omittingEmptySubsequences: false)
+    if allowsIPv4, let last = groups.last, last.contains(UInt8(ascii: ".")) {
+      let numbers = last.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
       guard numbers.count == 4, numbers.allSatisfy(isIPv4Number) else { return nil }
       groups.removeLast()
       count += 1
     }
-    return groups.allSatisfy { (1...4).contains($0.utf8.count) && $0.utf8.allSatisfy(isHexDigit) } ? count : nil
+    return groups.allSatisfy { (1...4).contains($0.count) && $0.allSatisfy(isHexDigit) } ? count : nil
   }
 
   /// Whether a resolver may take the label for a number: digits, or hexadecimal after `0x`.
-  private static func isNumber(_ label: Substring) -> Bool {
-    let digits = label.lowercased().hasPrefix("0x") ? label.utf8.dropFirst(2) : label.utf8[...]
-    return digits.allSatisfy(digits.count == label.utf8.count ? isDigit : isHexDigit)
+  private static func isNumber(_ label: ArraySlice<UInt8>) -> Bool {
+    let isHexadecimal =
+      label.first == UInt8(ascii: "0") && label.dropFirst().first.map { $0 | 0x20 } == UInt8(ascii: "x")
+    return isHexadecimal ? label.dropFirst(2).allSatisfy(isHexDigit) : label.allSatisfy(isDigit)
   }
 
   /// From 0 to 255, without leading zeros, which some take for octal.
-  private static func isIPv4Number(_ text: Substring) -> Bool {
-    text.utf8.allSatisfy(isDigit) && UInt8(text) != nil
-      && (text.utf8.count == 1 || text.utf8.first != UInt8(ascii: "0"))
+  private static func isIPv4Number(_ digits: ArraySlice<UInt8>) -> Bool {
+    guard (1...3).contains(digits.count), digits.allSatisfy(isDigit) else { return false }
+    if digits.first == UInt8(ascii: "0") { return digits.count == 1 }
+    return digits.reduce(0) { 10 * $0 + Int($1 - UInt8(ascii: "0")) } <= 255
   }
 
   /// RFC 3986 §3.2.2: a registered name.

@@ -27,9 +27,9 @@ enum URLRedaction {
   }
 
   /// RFC 3986 §3.1.
-  static func isScheme(_ text: Substring) -> Bool {
-    guard let first = text.utf8.first, isLetter(first) else { return false }
-    return text.utf8.allSatisfy {
+  static func isScheme(_ bytes: some Collection<UInt8>) -> Bool {
+    guard let first = bytes.first, isLetter(first) else { return false }
+    return bytes.allSatisfy {
       isLetter($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "+")
         || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
     }
@@ -38,7 +38,7 @@ enum URLRedaction {
   /// Where the text after `scheme://` begins; nil without a scheme.
   private static func schemeEnd(_ text: String) -> String.Index? {
     let scheme = text.utf8.prefix { $0 != UInt8(ascii: ":") }
-    guard isScheme(text[..<scheme.endIndex]), text.utf8[scheme.endIndex...].starts(with: "://".utf8) else { return nil }
+    guard isScheme(scheme), text.utf8[scheme.endIndex...].starts(with: "://".utf8) else { return nil }
     return text.utf8.index(scheme.endIndex, offsetBy: 3)
   }
 
