@@ -163,9 +163,13 @@ package struct WebSocketConnection: ~Copyable {
   package mutating func receive<Sink: MessageSink & ~Copyable>(
     _ input: inout ReadCursor, into sink: inout Sink
   ) -> Event? {
-    guard isOpen else { return receiveHandshake(&input) }
+    guard checkIsOpen() else { return receiveHandshake(&input) }
     return withReceiver { $0.receive(&input, into: &sink) }
   }
+
+  /// Returns ``isOpen``. Mutating, because other modules would copy the whole connection for the property: 400 bytes.
+  @usableFromInline
+  mutating func checkIsOpen() -> Bool { isOpen }
 
   /// Lets code that is compiled for a sink use the receiver. (A stored property that such code could see crashes the
   /// compiler, 6.3.)

@@ -172,7 +172,7 @@ package final class EventLoop {
   package var isRunning: Bool { poller != nil }
 
   /// Why the loop ended, or is about to; nil if nothing failed.
-  package private(set) var failure: SystemError?
+  @exclusivity(unchecked) package private(set) var failure: SystemError?
 
   /// Turns until a stop is requested or polling fails for good, runs the jobs that were there by then, and ends.
   func run() {
