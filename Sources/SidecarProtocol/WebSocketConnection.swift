@@ -74,8 +74,8 @@ package struct WebSocketConnection: ~Copyable {
     /// Pongs (RFC 6455 §5.5.2).
     package static let pongs = AutomaticReplies(rawValue: 1)
 
-    /// Answers to Close frames (§5.5.1) and violations (§7.1.7). What is withheld can be asked for later: see
-    /// ``WebSocketConnection/withheldReply()``.
+    /// Answers to Close frames (§5.5.1) and violations (§7.1.7). A reply that is withheld can be taken later: see
+    /// ``WebSocketConnection/takeWithheldReply()``.
     package static let closing = AutomaticReplies(rawValue: 2)
 
     package static let all: AutomaticReplies = [.pongs, .closing]
@@ -85,13 +85,8 @@ package struct WebSocketConnection: ~Copyable {
   private let limits: ProtocolLimits
   private var receiver: MessageReceiver
 
-  /// A Close frame or a violation that has not been replied to, because ``automaticReplies`` leaves it out.
-  private var withheld: Withheld?
-
-  private enum Withheld {
-    case close(ClosePayload)
-    case violation(ProtocolViolation)
-  }
+  /// The reply to a Close frame or a violation, because ``automaticReplies`` leaves it out.
+  private var withheld = Reply.none
 
   /// Makes a client's connection, whose `request` is about to be written.
   package init(request: OpeningRequest, limits: ProtocolLimits) {
@@ -116,9 +111,9 @@ package struct WebSocketConnection: ~Copyable {
     if case .open = state { true } else { false }
   }
 
-  /// True while messages may be sent (RFC 6455 §5.5.1).
+  /// True while messages may be sent (RFC 6455 §5.5.1), which includes the time before a withheld Close frame.
   package var canSend: Bool {
-    if case .open(let closing) = state { closing.canSend } else { false }
+    if case .open(let closing) = state { closing.canSend || withheld.close != nil } else { false }
   }
 
   /// True while messages that arrive count.
@@ -126,11 +121,12 @@ package struct WebSocketConnection: ~Copyable {
     if case .open(let closing) = state { closing.canReceive } else { false }
   }
 
-  /// How the connection ends, once nothing can change it any more. The stream may still be open then.
+  /// How the connection ends, once nothing can change it any more. The stream may still be open then. Not settled while
+  /// our Close frame is withheld.
   package var settledEnd: ConnectionEnd? {
     switch state {
     case .connecting, .accepting: nil
-    case .open(let closing): closing.settledEnd
+    case .open(let closing): withheld.close == nil ? closing.settledEnd : nil
     case .ended(let end): end
     }
   }
@@ -246,8 +242,8 @@ package struct WebSocketConnection: ~Copyable {
     case .pong(let bytes): .pong(WebSocketPayload(copying: bytes))
     // RFC 6455 §5.5.2: a Ping is answered unless a Close frame has been received; §5.5.1: nothing follows our own.
     case .ping(let bytes): .ping(WebSocketPayload(copying: bytes), answer: automaticReplies.contains(.pongs) && canSend)
-    case .close(let payload): .close(payload, reply: reply(to: .close(payload)))
-    case .violation(let violation): .violation(violation, reply: reply(to: .violation(violation)))
+    case .close(let payload): .close(payload, reply: replyOrWithhold { $0.receiveClose(payload) })
+    case .violation(let violation): .violation(violation, reply: replyOrWithhold { $0.fail(violation) })
     }
   }
 
@@ -258,26 +254,36 @@ package struct WebSocketConnection: ~Copyable {
     changeClosing { $0.close(payload) }
   }
 
-  /// Replies to a Close frame or a violation that was left unanswered.
-  package mutating func withheldReply() -> Reply {
-    guard let withheld else { return .none }
-    self.withheld = nil
-    return carryOut(withheld)
+  /// Records that the owner writes a Close frame of its own making, for peers that are scripted to misbehave.
+  ///
+  /// The frame begins the closing handshake, or stands for the Close frame that is withheld. What the handshake asks for
+  /// next is withheld: see ``takeWithheldReply()``.
+  ///
+  /// - Parameter payload: What the frame says.
+  package mutating func recordClose(_ payload: ClosePayload) {
+    if withheld.close == nil {
+      withhold(Reply(next: close(payload).next))
+    } else {
+      withheld.close = nil
+    }
   }
 
-  private mutating func reply(to event: Withheld) -> Reply {
-    if automaticReplies.contains(.closing) { return carryOut(event) }
-    withheld = event
+  /// Takes what ``automaticReplies`` has withheld; the caller carries it out.
+  package mutating func takeWithheldReply() -> Reply {
+    defer { withheld = .none }
+    return withheld
+  }
+
+  private mutating func replyOrWithhold(_ change: (inout ClosingHandshake) -> Reply) -> Reply {
+    let reply = changeClosing(change)
+    if automaticReplies.contains(.closing) { return reply }
+    withhold(reply)
     return .none
   }
 
-  private mutating func carryOut(_ event: Withheld) -> Reply {
-    changeClosing { closing in
-      switch event {
-      case .close(let payload): closing.receiveClose(payload)
-      case .violation(let violation): closing.fail(violation)
-      }
-    }
+  /// Keeps a reply for later. It replaces an earlier one, which can only be that the peer's Close frame is awaited.
+  private mutating func withhold(_ reply: Reply) {
+    if reply != .none { withheld = reply }
   }
 
   private mutating func changeClosing(_ body: (inout ClosingHandshake) -> Reply) -> Reply {

@@ -1,3 +1,4 @@
-// One import is enough: messages, payloads and close codes, and the system's errors, are part of this one.
+// One import is enough: what users see of the targets below is part of this one.
 @_exported public import SidecarExecutor
+@_exported public import SidecarTransport
 @_exported public import SidecarProtocol
