@@ -12,7 +12,7 @@ import Testing
     func begin() -> Bool { busyPoll.begin() }
     func end(found: Bool) { busyPoll.end(found: found) }
 
-    /// How many of so many requests are worthwhile.
+    /// How many of `count` requests are worthwhile.
     func requests(_ count: Int) -> Int { (0..<count).count { _ in busyPoll.request() } }
   }
 
@@ -84,7 +84,7 @@ import Testing
     #expect(await thread.shutdown())
   }
 
-  @Test func `takes heart when it finds something`() async throws {
+  @Test func `starts afresh when it finds something`() async throws {
     try await withThread { thread, writeEnd in
       thread.expectAnswer()
       #expect(eventually { thread.busyPollMissCount == 1 })

@@ -202,7 +202,7 @@ private actor Pinned {
         defer { fclose(file) }
         var text = [CChar](repeating: 0, count: 256)
         fgets(&text, 256, file)
-        // The state stands behind the name.
+        // The state follows the name.
         return String(decoding: text.map(UInt8.init(bitPattern:)), as: UTF8.self).contains(") S ")
       })
     #expect(await thread.shutdown())

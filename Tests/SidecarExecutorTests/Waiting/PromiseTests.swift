@@ -84,7 +84,7 @@ import Testing
     #expect(eventually { captured == nil })
   }
 
-  @Test func `a wait that has ended leaves no timer behind`() async {
+  @Test func `a wait that has ended leaves no timer`() async {
     weak var waitedFor: Promise<Int>?
     do {
       let completion = Promise<Int>()
@@ -109,7 +109,7 @@ import Testing
     #expect(eventually { captured == nil })
   }
 
-  @Test func `times that are too long to count are as long as can be`() {
+  @Test func `times that are too long to count are clamped`() {
     #expect(Duration.seconds(Int64.max).wholeNanoseconds == .max)
     #expect(Duration.seconds(Int64.min).wholeNanoseconds == .min)
     #expect(Duration.seconds(Int64.max).pollMilliseconds == .max)
