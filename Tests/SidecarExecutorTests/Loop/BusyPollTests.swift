@@ -16,6 +16,8 @@ import Testing
     func requests(_ count: Int) -> Int { (0..<count).count { _ in busyPoll.request() } }
   }
 
+  // The loop counts a miss when it has given up, which nothing announces: tests wait for the count.
+
   /// Empties a pipe.
   private final class Handler: ReadinessHandler {
     private let readEnd: Int32
@@ -76,7 +78,7 @@ import Testing
   @Test func `sleeps at once where there is nothing to watch`() async throws {
     let thread = try SidecarThread()
     thread.expectAnswer()
-    // Behind two turns of the loop, of which the first would have watched.
+    // After two turns of the loop, of which the first would have watched.
     for _ in 0..<2 {
       try await onThread { try thread.postAndWait(until: .after(patience)) {} }
     }

@@ -55,6 +55,7 @@ import Testing
         }
       }
     }
+    // The fallback executor frees the closure after it has said that it ran.
     #expect(eventually { timed.object == nil && observing.object == nil })
   }
 
@@ -262,6 +263,7 @@ import Testing
           }
           kept.append(thread)
         }
+        // What was dropped or abandoned ends by itself.
         guard eventually({ LiveCounters.threads.value == 0 }) else { exit(2) }
         // The C library keeps a few for later.
         guard eventually({ ProcessCensus.threadStacks() < before + 20 }) else {
