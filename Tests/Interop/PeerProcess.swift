@@ -10,8 +10,8 @@ let patience = Duration.seconds(60)
 /// A process of one of the scripts in `Peers`, to connect to.
 ///
 /// It never outlives the test: it is killed and reaped by ``end()``, and if the test process dies before, it ends when
-/// its standard input does. It has a process group of its own, so that the kernel lets it go on (to find that out) if it
-/// is stopped at that moment.
+/// its standard input does. It has a process group of its own, so that the kernel lets it go on (to find that out) if
+/// it is stopped at that moment.
 final class PeerProcess: Sendable {
   /// The port on 127.0.0.1 that it listens on.
   let port: UInt16
@@ -55,7 +55,7 @@ final class PeerProcess: Sendable {
   /// The URL of a path of the peer.
   func url(_ path: String) -> String { "ws://127.0.0.1:\(port)\(path)" }
 
-  /// The next line that the peer prints behind its port.
+  /// The next line that the peer prints after its port.
   func line() async throws -> String { try await output.line() }
 
   /// Stops the peer as a debugger would: its sockets stay open, but nobody serves them.

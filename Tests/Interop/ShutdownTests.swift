@@ -3,7 +3,7 @@ import SidecarTestSupport
 import Testing
 
 @Suite(.census, .timeLimit(.minutes(10))) struct `Shutting down against a real server` {
-  /// The other tests share the machine: the best of so many attempts counts.
+  /// The other tests share the machine: the best of several attempts counts.
   private static let attempts = 10
 
   @Test(arguments: Skin.allCases) func `one that is silent but answers costs a round trip, not a time-out`(

@@ -7,12 +7,12 @@ extension Trait where Self == CensusTrait {
   /// The tests may run beside each other: the counters are compared whenever none is running.
   public static var census: CensusTrait { CensusTrait(isAlone: false) }
 
-  /// The same, and each test runs while no other with a census does: what the kernel counts for the process, threads and
-  /// descriptors, can then be compared exactly.
+  /// The same, and each test runs while no other with a census does: what the kernel counts for the process, threads
+  /// and descriptors, can then be compared exactly.
   public static var aloneWithCensus: CensusTrait { CensusTrait(isAlone: true) }
 }
 
-/// Asserts that a test leaves nothing behind.
+/// Asserts that a test leaves nothing alive.
 public struct CensusTrait: SuiteTrait, TestTrait, TestScoping {
   let isAlone: Bool
 

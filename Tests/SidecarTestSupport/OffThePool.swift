@@ -2,8 +2,8 @@ internal import Dispatch
 
 /// Where a caller runs whose time is taken: a worker that Dispatch has beyond those of the concurrency pool.
 ///
-/// Tests that compute hold the pool's two threads for a second at a time. What an asynchronous call takes would otherwise
-/// be a matter of when one of them is free again.
+/// Tests that compute hold the pool's two threads for a second at a time. What an asynchronous call takes would
+/// otherwise depend on when one of them is free again.
 public final class CallerExecutor: TaskExecutor {
   /// The one for all tests.
   public static let shared = CallerExecutor()

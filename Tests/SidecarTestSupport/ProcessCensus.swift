@@ -23,8 +23,8 @@ public struct ProcessCensus: Hashable, Sendable, CustomStringConvertible {
   /// Addresses in use, in bytes. With a sanitizer these are terabytes.
   public static func virtualBytes() -> Int { memory(0) }
 
-  /// Runs `body` with at most `byteCount` more addresses than are in use; returns false, and does not run it, if that can't be
-  /// arranged. For a process of its own.
+  /// Runs `body` with at most `byteCount` more addresses than are in use; returns false, and does not run it, if that
+  /// can't be arranged. For a process of its own.
   public static func withMemory(limitedTo byteCount: Int, _ body: () -> Void) -> Bool {
     let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
     var unlimited = rlimit()

@@ -86,6 +86,16 @@ import Testing
     peer.close()
   }
 
+  @Test func `writing to a peer that is gone raises no signal`() async {
+    await #expect(processExitsWith: .success) {
+      signal(SIGPIPE, SIG_DFL)
+      guard let (socket, peer) = try? connectedPair() else { exit(2) }
+      peer.close()
+      let result = [UInt8](repeating: 1, count: 1).withUnsafeBytes { socket.write($0) }
+      exit(result == .failed(SystemError("send", code: EPIPE)) ? 0 : 3)
+    }
+  }
+
   @Test func `a reset on close is what the peer reads`() async throws {
     let listener = try ListeningSocket.listening()
     let stream = try await ConnectHarness(listener.endpoint).result().get()

@@ -54,7 +54,7 @@ where wire.bytes.count <= 300 && wire.role == .client {
 }
 
 for wire in ConformanceCase.closing {
-  // Eight steps of the closing handshake, and the payload behind the header of two bytes.
+  // Eight steps of the closing handshake, and the payload after the header of two bytes.
   try write("close", wire.name, [0, 1, 2, 3, 4, 5, 6, 7] + wire.bytes.dropFirst(2).prefix(125))
 }
 
@@ -80,7 +80,7 @@ let heads: [(String, UInt8, String)] = [
       + "server_max_window_bits=9; client_max_window_bits=\"12\"\r\n\r\n"
   ),
   ("accepted with a subprotocol", 32, "\(answer)Sec-WebSocket-Protocol: superchat\r\n\r\n"),
-  ("accepted with frames behind it", 0, "\(answer)\r\n\u{1}\u{2}"),
+  ("accepted with frames after it", 0, "\(answer)\r\n\u{1}\u{2}"),
   ("interim responses", 0, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\(answer)\r\n"),
   ("interim responses without end", 0x80, "HTTP/1.1 100 Continue\r\n\r\n"),
   (

@@ -12,9 +12,11 @@ import Testing
     func begin() -> Bool { busyPoll.begin() }
     func end(found: Bool) { busyPoll.end(found: found) }
 
-    /// How many of so many requests are worthwhile.
+    /// How many of `count` requests are worthwhile.
     func requests(_ count: Int) -> Int { (0..<count).count { _ in busyPoll.request() } }
   }
+
+  // The loop counts a miss when it has given up, which nothing announces: tests wait for the count.
 
   /// Empties a pipe.
   private final class Handler: ReadinessHandler {
@@ -76,7 +78,7 @@ import Testing
   @Test func `sleeps at once where there is nothing to watch`() async throws {
     let thread = try SidecarThread()
     thread.expectAnswer()
-    // Behind two turns of the loop, of which the first would have watched.
+    // After two turns of the loop, of which the first would have watched.
     for _ in 0..<2 {
       try await onThread { try thread.postAndWait(until: .after(patience)) {} }
     }
@@ -84,7 +86,7 @@ import Testing
     #expect(await thread.shutdown())
   }
 
-  @Test func `takes heart when it finds something`() async throws {
+  @Test func `starts afresh when it finds something`() async throws {
     try await withThread { thread, writeEnd in
       thread.expectAnswer()
       #expect(eventually { thread.busyPollMissCount == 1 })

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SidecarExecutor
 
-/// What a thread leaves behind, and who has to do what at its end.
+/// What a thread leaves when it ends, and who has to do what then.
 @Suite(.census) struct `The end of a sidecar thread` {
   @Test func `what was enqueued before the stop runs on the thread, and what comes later on the fallback executor`()
     async throws
@@ -55,6 +55,7 @@ import Testing
         }
       }
     }
+    // The fallback executor frees the closure after it has said that it ran.
     #expect(eventually { timed.object == nil && observing.object == nil })
   }
 
@@ -103,7 +104,7 @@ import Testing
     for pipe in pipes.prefix(2) { #expect(write(pipe.writeEnd, "x", 1) == 1) }
     try await onThread {
       try thread.postAndWait(until: .after(patience)) {
-        // Both are ready in the same turn; whoever is first puts another descriptor in the other's place.
+        // Both are ready in the same turn; the first one puts another descriptor in the other's place.
         let (first, second) = (Replacing(told, stale, pipes[2].readEnd), Replacing(told, stale, pipes[2].readEnd))
         (first.loop, second.loop) = (thread.loop, thread.loop)
         second.victim = try thread.loop.register(pipes[0].readEnd, interest: .readable, handler: first)
@@ -178,11 +179,11 @@ import Testing
     }
   }
 
-  @Test func `whoever is about to wake a loop that ends writes to the loop's descriptor or to none`() throws {
+  @Test func `a thread that is about to wake a loop that ends writes to the loop's descriptor or to none`() throws {
     let wake = try WakeSignal()
     let queue = JobQueue(wake: wake)
     queue.end()
-    // Held by the one who signals, it is not closed, and its number not given to somebody else.
+    // The thread that signals holds it: it is not closed, and its number is not given to another file.
     #expect(fcntl(wake.descriptor, F_GETFD) != -1)
   }
 
@@ -245,7 +246,7 @@ import Testing
           case 1:
             guard await thread.shutdown() else { exit(1) }
           case 2:
-            // Abandoned while somebody waits for it, and gives up later.
+            // Abandoned while a caller waits for it and times out later.
             let gate = DispatchSemaphore(value: 0)
             thread.post { gate.wait() }
             async let hasEnded = onThread { thread.join(until: .after(.milliseconds(20))) }
@@ -262,6 +263,7 @@ import Testing
           }
           kept.append(thread)
         }
+        // What was dropped or abandoned ends by itself.
         guard eventually({ LiveCounters.threads.value == 0 }) else { exit(2) }
         // The C library keeps a few for later.
         guard eventually({ ProcessCensus.threadStacks() < before + 20 }) else {

@@ -25,14 +25,14 @@ import Testing
 
     func event(_ index: Int) -> Poller.Event { poller.event(index) }
 
-    /// The tokens of so many that were ready, in order.
+    /// The tokens of the `count` that were ready, in order.
     func tokens(_ count: Int) -> [UInt64] { (0..<count).map { poller.event($0).token }.sorted() }
 
     /// The tokens of those that are ready now, in order.
     func ready() throws(SystemError) -> [UInt64] { tokens(try wait()) }
   }
 
-  /// Runs `body` with so many pipes that are watched for being readable, with tokens from 100 on.
+  /// Runs `body` with `count` pipes that are watched for being readable, with tokens from 100 on.
   private func watching(_ count: Int, _ body: (Watch, [Pipe]) throws -> Void) throws {
     let pipes = try (0..<count).map { _ in try Pipe() }
     defer { for pipe in pipes { pipe.close() } }

@@ -4,7 +4,8 @@ import Testing
 
 @testable import SidecarExecutor
 
-/// What follows when the system refuses something. Each in a process of its own, because a fault hits all of its threads.
+/// What follows when the system refuses something. Each in a process of its own, because a fault hits all of its
+/// threads.
 @Suite struct `When the system refuses` {
   @Test func `to poll for a moment, a loop goes on`() async {
     await #expect(processExitsWith: .success) {
@@ -86,7 +87,8 @@ import Testing
     await #expect(processExitsWith: .success) {
       let descriptors = ProcessCensus.take().descriptors
       let repetitions = 20
-      // First none, then one each time, which are the two workers and the timers' thread, and then never the thread itself.
+      // First none, then one each time, which are the two workers and the timers' thread, and then never the thread
+      // itself.
       let allowances = Array(repeating: 0, count: repetitions) + [1, 1, 1] + Array(repeating: 0, count: repetitions)
       for allowed in allowances {
         let asked = Tally()
@@ -165,13 +167,13 @@ import Testing
   }
 }
 
-/// Makes the next so many calls fail, whoever makes them.
+/// Makes the next `count` calls fail, on every thread.
 private func failNext(_ count: Int, _ call: SystemFaults.Call, _ code: Int32) {
   let failed = Tally()
   SystemFaults.inject(call) { failed.add() <= count ? code : nil }
 }
 
-/// Has a thread watch so many pipes that stay empty.
+/// Has a thread watch `count` pipes that stay empty.
 private func watch(_ count: Int, on thread: SidecarThread) throws -> [Pipe] {
   let pipes = try (0..<count).map { _ in try Pipe() }
   try thread.postAndWait(until: .after(patience)) {

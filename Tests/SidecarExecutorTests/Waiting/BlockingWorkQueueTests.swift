@@ -46,17 +46,18 @@ import Testing
     let queue = queue(maximumThreads: 3)
     let gate = DispatchSemaphore(value: 0)
     let (running, ran) = (Tally(), Tally())
+    let (threeRun, allRan) = (Promise<Void>(), Promise<Void>())
     for _ in 0..<20 {
       try queue.run {
-        running.add()
+        if running.add() == 3 { threeRun.complete(()) }
         gate.wait()
-        ran.add()
+        if ran.add() == 20 { allRan.complete(()) }
       }
     }
-    #expect(await eventually { () async in running.count == 3 })
+    await threeRun.uncancellableValue()
     #expect(queue.threadCount == 3)
     for _ in 0..<20 { gate.signal() }
-    #expect(await eventually { () async in ran.count == 20 })
+    await allRan.uncancellableValue()
     #expect(queue.threadCount <= 3)
   }
 
@@ -69,9 +70,11 @@ import Testing
         let ran = Promise<Void>()
         try queue.run { ran.complete(()) }
         await ran.uncancellableValue()
+        // Its threads end by themselves.
         #expect(await eventually { () async in queue.threadCount == 0 })
       }
     }
+    // The last thread may still hold it for a moment.
     #expect(await eventually { () async in freed == nil })
   }
 

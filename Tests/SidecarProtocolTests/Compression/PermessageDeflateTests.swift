@@ -261,7 +261,8 @@ import Testing
 
   @Test(arguments: [0, 4096])
   func `a short compressed message that was cut anywhere is judged as it is in pieces`(room: Int) {
-    // Blocks that say they are the last, behind another one and alone; others; and one whose length is to be found in the tail.
+    // Blocks that say they are the last, after another one and alone; others; and one whose length is to be found in
+    // the tail.
     let text = utf8("the quick brown fox jumps over the lazy dog, the quick brown fox")
     let first = compressed(text) + [0x00, 0x00, 0xFF, 0xFF]
     let blocks: [[UInt8]] = [
@@ -318,9 +319,9 @@ import Testing
     }
   }
 
-  @Test func `a message whose last code would be completed by what stands behind the tail is refused`() {
-    // RFC 1951 §3.2.7: literals 0 to 18 of 3 bits (seven), 4, 5 and so on to 15, and the end of the block, which is all ones.
-    // The tail is five times literal 0 and once literal 3 then, and all but one bit of that end.
+  @Test func `a message whose last code would be completed by what follows the tail is refused`() {
+    // RFC 1951 §3.2.7: literals 0 to 18 of 3 bits (seven), 4, 5 and so on to 15, and the end of the block, which is all
+    // ones. The tail is five times literal 0 and once literal 3 then, and all but one bit of that end.
     let lengths = [Int](repeating: 3, count: 7) + Array(4...15) + [Int](repeating: 0, count: 237) + [15]
     var bits: [Int] = []
     func add(_ value: Int, _ count: Int) { bits += (0..<count).map { value >> $0 & 1 } }

@@ -43,7 +43,7 @@ extension ConformanceCase {
       frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])
         + frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])),
     ConformanceCase(
-      "compressed in a final block without the byte behind it, twice", deflate: agreed,
+      "compressed in a final block without the byte after it, twice", deflate: agreed,
       frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])
         + frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00])),
     ConformanceCase(
@@ -138,7 +138,7 @@ extension ConformanceCase {
     ConformanceCase(
       "data with the tail that belongs off it", deflate: agreed, frame(finText, hello + [0x00, 0x00, 0xFF, 0xFF])),
     ConformanceCase(
-      "an error behind a final block", deflate: agreed,
+      "an error after a final block", deflate: agreed,
       frame(finText, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x06])),
     ConformanceCase("noise", deflate: agreed, frame(finBinary, noise(300))),
   ]

@@ -66,7 +66,7 @@ extension ConformanceCase {
         ConformanceCase("reserved bits \(bits >> 4) on a text frame", frame(finText | bits, utf8("Hello"))),
         ConformanceCase("reserved bits \(bits >> 4) on a ping", frame(ping | bits)),
         ConformanceCase(
-          "reserved bits \(bits >> 4) behind a message", frame(finText, utf8("one")) + frame(finText | bits)),
+          "reserved bits \(bits >> 4) after a message", frame(finText, utf8("one")) + frame(finText | bits)),
       ]
     }
     + [3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map { (opcode: UInt8) in
@@ -164,7 +164,7 @@ extension ConformanceCase {
         + frame(finBinary, noise(5))),
     ConformanceCase("continuation of nothing", frame(finContinuation, utf8("x"))),
     ConformanceCase("unfinished continuation of nothing", frame(continuation, utf8("x"))),
-    ConformanceCase("continuation behind a message", frame(finText, utf8("whole")) + frame(finContinuation)),
+    ConformanceCase("continuation after a message", frame(finText, utf8("whole")) + frame(finContinuation)),
     ConformanceCase("text inside a message", frame(text, utf8("Hel")) + frame(finText, utf8("lo"))),
     ConformanceCase("fragmented binary inside a message", frame(text, utf8("Hel")) + frame(binary, utf8("lo"))),
     ConformanceCase("message without its last fragment", frame(text, utf8("Hel")) + frame(continuation, utf8("lo"))),
@@ -192,7 +192,7 @@ extension ConformanceCase {
       ("a character without its end", [0x61, 0xE2, 0x82]),
       ("a character interrupted by a letter", [0xE2, 0x82, 0x61]),
       ("an error far in", [UInt8](repeating: 0x61, count: 300) + [0xFF] + [UInt8](repeating: 0x61, count: 300)),
-      ("an error behind pairs", utf8("русский текст") + [0xD1, 0x61]),
+      ("an error after pairs", utf8("русский текст") + [0xD1, 0x61]),
       ("an overlong pair among pairs", utf8("русс") + [0xC1, 0xBF] + utf8("кий")),
     ].flatMap { (name, bytes: [UInt8]) in
       [
@@ -228,14 +228,14 @@ extension ConformanceCase {
         "close with the longest reason", frame(close, [0x03, 0xE8] + [UInt8](repeating: 0x61, count: 123))),
       ConformanceCase("close with a reason that is not UTF-8", frame(close, [0x03, 0xE8, 0xFF])),
       ConformanceCase("close with a reason cut inside a character", frame(close, [0x03, 0xE8, 0x61, 0xC3])),
-      ConformanceCase("everything behind a close is discarded", frame(close, [0x03, 0xE8]) + frame(finText | 0x70)),
-      ConformanceCase("a second close behind a close", frame(close, [0x03, 0xE8]) + frame(close, [0x03, 0xE9])),
+      ConformanceCase("everything after a close is discarded", frame(close, [0x03, 0xE8]) + frame(finText | 0x70)),
+      ConformanceCase("a second close after a close", frame(close, [0x03, 0xE8]) + frame(close, [0x03, 0xE9])),
       ConformanceCase("close with a reason of characters", frame(close, [0x0F, 0xA0] + utf8("größer 日本 😀"))),
       ConformanceCase("close with an overlong reason in UTF-8", frame(close, [0x03, 0xE8, 0xC0, 0xAF])),
       ConformanceCase("close with a surrogate in the reason", frame(close, [0x03, 0xE8, 0xED, 0xA0, 0x80])),
       ConformanceCase("close with an invalid code inside a message", frame(text, utf8("H")) + frame(close, [0, 5])),
       ConformanceCase("close inside a character", frame(text, [0xE2, 0x82]) + frame(close, [0x03, 0xE8])),
-      ConformanceCase("a message and a ping behind a close", frame(close) + frame(finText) + frame(ping)),
+      ConformanceCase("a message and a ping after a close", frame(close) + frame(finText) + frame(ping)),
       ConformanceCase("close inside a message", frame(text, utf8("Hel")) + frame(close, [0x03, 0xE9])),
     ]
 

@@ -9,7 +9,8 @@ import SidecarProtocol
   #else
     private static let size = 1 << 20
 
-    // Unoptimised code says nothing about the ratio: one call a byte is the compiler's cost, and one copy the library's.
+    // Unoptimised code says nothing about the ratio: one call a byte is the compiler's cost, and one copy the
+    // library's.
     @Test(arguments: CostCase.all(size: Self.size).filter { $0.maximumRatio != nil })
     func `a byte at a time costs less than 30 times as much as everything at once`(_ wire: CostCase) throws {
       expectBest(lessThan: try #require(wire.maximumRatio)) {

@@ -3,7 +3,8 @@ import Testing
 @testable import SidecarProtocol
 
 @Suite struct UTF8ValidatorTests {
-  /// What a plain reading of RFC 3629 §4 says: the index of the first bad byte, and whether the end is between characters.
+  /// What a plain reading of RFC 3629 §4 says: the index of the first bad byte, and whether the end is between
+  /// characters.
   private func reference(_ bytes: [UInt8]) -> (bad: Int?, complete: Bool) {
     var index = 0
     while index < bytes.count {
@@ -79,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func `an error is found behind every length of every kind of text`() {
+  @Test func `an error is found after every length of every kind of text`() {
     for unit in ["a", "é", "ж", "€", "😀"] {
       for count in 0...40 {
         let text = utf8(String(repeating: unit, count: count))

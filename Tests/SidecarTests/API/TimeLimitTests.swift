@@ -1,17 +1,12 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
-import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
 
 /// Time limits that calls are given, and what a call leaves that has reached its own.
 @Suite(.aloneWithCensus, .serialized) struct `Time limits of calls` {
-  @Test func `a call that has given up is forgotten where it waited`() async throws {
+  @Test func `a call that has timed out is no longer counted as waiting`() async throws {
     let server = try TestServer(behavior: .script([.open, .ignorePings, .stopReading]))
     var configuration = WebSocketConfiguration()
     configuration.outboundCapacity = 1
@@ -33,7 +28,7 @@ import Testing
     #expect(await client.shutdown(within: .seconds(-60)).bound == .zero)
   }
 
-  @Test func `a time that is longer than can be counted is no mistake`() async throws {
+  @Test func `a time limit that is too long to count is accepted`() async throws {
     let server = try TestServer(behavior: .echo)
     for years in [100, 200, 290, 1000, Int64.max / 31_556_952] {
       let time = Duration.seconds(years * 31_556_952)

@@ -4,7 +4,6 @@ import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -42,7 +41,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a close that had been given up before is no step that timed out`() async throws {
+  @Test func `a close that had timed out before is not reported as a step that timed out`() async throws {
     let server = try TestServer(behavior: .silent)
     let client = try await WebSocketSidecar.connect(to: server.url)
     try client.startClosing(timeout: .milliseconds(10))
@@ -93,7 +92,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `who waits is told when the Close frames settle it, and not when the stream has ended`() async throws {
+  @Test func `callers are told when the Close frames settle the end, and not when the stream has ended`() async throws {
     let server = try TestServer(
       behavior: .script([.open, .ignorePings, .sendClose(.goingAway), .continue(as: .silent)]))
     let client = try await WebSocketSidecar.connect(to: server.url)
@@ -123,8 +122,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `an inbox that the last messages fill does not hide the end of the stream behind the Close`() async throws
-  {
+  @Test func `an inbox that the last messages fill does not hide the end of the stream after the Close`() async throws {
     let message = WebSocketMessage.binary(Array(repeating: 1, count: 1000))
     let server = try TestServer(
       behavior: .script([.open, .together([.send(message), .send(message), .sendClose()]), .receiveClose]))
@@ -182,7 +180,7 @@ import Testing
     await client.shutdown()
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-    // Whoever opens something next may get the number.
+    // The next descriptor that is opened may get the number.
     let isTaken = pair.contains(number)
     if !isTaken { #expect(dup2(pair[0], number) == number) }
     client.abortStream()

@@ -1,10 +1,6 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -13,7 +9,7 @@ import Testing
 @Suite struct ClosingWireTests {
   private let patience = Duration.seconds(120)
 
-  @Test func `nothing is sent behind our own Close`() async throws {
+  @Test func `nothing is sent after our own Close`() async throws {
     let script: [TestServer.Step] = [
       .open, .receiveClose, .ping([1]), .send("late"), .ping([2]), .sendClose(1000),
     ]
@@ -21,8 +17,8 @@ import Testing
       let client = try await WebSocketSidecar.connect(to: server.url)
       let connection = try await server.connection(within: patience)
       try await client.close(code: 1000, reason: "")
-      await #expect(throws: WebSocketError.self) { try await client.send("behind it") }
-      #expect(throws: WebSocketError.self) { try client.trySend("behind it") }
+      await #expect(throws: WebSocketError.self) { try await client.send("too late") }
+      #expect(throws: WebSocketError.self) { try client.trySend("too late") }
       await #expect(throws: WebSocketError.self) { try await client.ping() }
       _ = try await connection.ended(within: patience)
       #expect(connection.frames.map(\.opcode) == [8])
@@ -31,7 +27,9 @@ import Testing
   }
 
   @Test(arguments: [1000, 1001, 3000, 4999, nil] as [CloseCode?])
-  func `the server's Close is answered by its code, and pings behind it by nothing`(_ code: CloseCode?) async throws {
+  func `the server's Close is answered with its code, and pings after it are not answered`(_ code: CloseCode?)
+    async throws
+  {
     let script: [TestServer.Step] = [
       .open, .together([.sendClose(code, reason: code == nil ? "" : "why"), .ping([1]), .send("late")]), .receiveClose,
     ]
@@ -46,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `a violation is answered by one Close frame, and nothing behind it`() async throws {
+  @Test func `a violation is answered with one Close frame, and nothing after it`() async throws {
     let script: [TestServer.Step] = [
       .open, .together([.ping([1]), .send(RawFrame(opcode: 3)), .ping([2]), .sendClose(1000)]), .receiveClose,
       .ping([3]),

@@ -1,10 +1,6 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -13,7 +9,7 @@ import Testing
 ///
 /// Each test is a process of its own: see ``HostileMeeting``.
 @Suite struct HostileClosingTests {
-  @Test func `frames without an end behind the Close are discarded, and the connection ends in time`() async {
+  @Test func `endless frames after the Close are discarded, and the connection ends in time`() async {
     await #expect(processExitsWith: .success) {
       try await HostileMeeting().run([.send(.close(1000, reason: "bye"))] + Attack.messagesWithoutEnd) { client, _ in
         let began = ContinuousClock.now
@@ -26,7 +22,7 @@ import Testing
     }
   }
 
-  @Test func `frames without an end behind a violation are discarded, and the connection ends in time`() async {
+  @Test func `endless frames after a violation are discarded, and the connection ends in time`() async {
     await #expect(processExitsWith: .success) {
       let wrong = RawFrame(opcode: 3)
       try await HostileMeeting().run([.send(wrong)] + Attack.messagesWithoutEnd) { client, _ in
@@ -39,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func `a server that answers our Close with messages without an end is dropped at the bound`() async {
+  @Test func `a server that answers our Close with endless messages is dropped at the bound`() async {
     await #expect(processExitsWith: .success) {
       try await HostileMeeting().run(Attack.messagesWithoutEnd) { client, _ in
         let began = ContinuousClock.now

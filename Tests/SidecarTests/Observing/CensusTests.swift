@@ -1,5 +1,4 @@
 import Glibc
-import SidecarExecutor
 import SidecarTesting
 import SidecarTestSupport
 import Testing
@@ -42,8 +41,8 @@ import Testing
     let before = ProcessCensus.take()
     for round in 0..<1000 { try await cycle(round, server.url) }
     #expect(await eventually { () async in LiveCounts.current.isOnlyAServer }, "\(LiveCounts.current)")
-    // The kernel counts what other tests and the pool hold for a moment, too. The pool starts and ends its workers as it
-    // pleases: a leak is one a cycle.
+    // The kernel counts what other tests and the pool hold for a moment, too. The pool starts and ends its workers as
+    // it pleases: a leak is one a cycle.
     let workers = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     #expect(
       await eventually { () async in

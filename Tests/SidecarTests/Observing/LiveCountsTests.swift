@@ -1,10 +1,6 @@
-import Dispatch
-import Glibc
 import SidecarExecutor
-import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -37,7 +33,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `whoever sees the result of a run finds the task gone`() async throws {
+  @Test func `a task is counted out before its caller gets the result`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
     for _ in 0..<2000 {

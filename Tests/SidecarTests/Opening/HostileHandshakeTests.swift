@@ -1,10 +1,6 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -13,7 +9,7 @@ import Testing
 ///
 /// Each test is a process of its own: see ``HostileMeeting``.
 @Suite struct HostileHandshakeTests {
-  @Test func `an answer that is dribbled is given up after the handshake's time`() async {
+  @Test func `an answer that comes a byte at a time is given up after the handshake's time limit`() async {
     await #expect(processExitsWith: .success) {
       var meeting = HostileMeeting()
       meeting.configuration.handshakeTimeout = .milliseconds(400)
@@ -27,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: ["X-Filler: more\r\n", "more", " folded\r\n"])
-  func `header lines without an end are refused`(_ filler: String) async {
+  func `endless header lines are refused`(_ filler: String) async {
     await #expect(processExitsWith: .success) { [filler] in
       let filling = String(repeating: filler, count: 100)
       let error = try await HostileMeeting().openingError([
@@ -38,7 +34,7 @@ import Testing
     }
   }
 
-  @Test func `interim responses without an end are refused`() async {
+  @Test func `endless interim responses are refused`() async {
     await #expect(processExitsWith: .success) {
       let interim = String(repeating: "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", count: 50)
       let error = try await HostileMeeting().openingError([.repeat([.sendRaw(interim)])])
@@ -47,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func `a refusal with a body without an end is a refusal`() async {
+  @Test func `a refusal with an endless body is a refusal`() async {
     await #expect(processExitsWith: .success) {
       let body = String(repeating: "no ", count: 10_000)
       let error = try await HostileMeeting().openingError([

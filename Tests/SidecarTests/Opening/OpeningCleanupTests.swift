@@ -34,7 +34,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `each step of connecting has its time`() async throws {
+  @Test func `each step of connecting has its time limit`() async throws {
     let gate = DispatchSemaphore(value: 0)
     let left = Promise<Void>()
     var configuration = WebSocketConfiguration()
@@ -65,7 +65,7 @@ import Testing
     await mute.stop()
   }
 
-  @Test func `a server that has not answered yet is told too when a thread is left behind`() async throws {
+  @Test func `a server that has not answered yet is told too when a thread is abandoned`() async throws {
     let server = try TestServer(behavior: .script([.receiveRequest, .waitForEndOfStream]))
     let client = try WebSocketSidecar(server.url)
     let connection = try await server.connection()
@@ -84,7 +84,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a race of connects that is called off has no attempt to come`() async throws {
+  @Test func `a race of connects that is cancelled starts no further attempt`() async throws {
     let full = try TestServer.fullPort()
     let port = try #require(UInt16(full.url.dropLast().split(separator: ":").last ?? ""))
     var configuration = WebSocketConfiguration()
@@ -128,7 +128,7 @@ import Testing
     #expect(await thread.shutdown())
   }
 
-  @Test func `a look-up that is answered after the end leads nowhere`() async throws {
+  @Test func `a look-up that is answered after the end has no effect`() async throws {
     let server = try TestServer(behavior: .echo)
     let port = try #require(UInt16(server.url.dropLast().split(separator: ":").last ?? ""))
     let gate = DispatchSemaphore(value: 0)
@@ -153,7 +153,7 @@ import Testing
     gate.signal()
     _ = await left.uncancellableValue()
 
-    // Once more, with somebody who holds the connection.
+    // Once more, while the application holds the sidecar.
     let client = try WebSocketSidecar("ws://slow.invalid:\(port)/", configuration: configuration, on: thread)
     await client.shutdown(within: .seconds(5))
     gate.signal()

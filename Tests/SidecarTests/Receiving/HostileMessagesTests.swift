@@ -73,7 +73,7 @@ import SidecarProtocol
     }
   }
 
-  @Test func `a million pings from a server that does not read are owed one pong, to the latest`() async {
+  @Test func `a million pings from a server that does not read are answered with one pong, to the latest`() async {
     await #expect(processExitsWith: .success) {
       let last = Array("the last one".utf8)
       let (flood, readAgain) = (TestServer.Gate(), TestServer.Gate())
@@ -115,7 +115,7 @@ import SidecarProtocol
     }
   }
 
-  @Test func `messages without an end that nobody receives hold the server up`() async {
+  @Test func `endless messages that nobody receives hold the server up`() async {
     await #expect(processExitsWith: .success) {
       let frames = Array(repeating: RawFrame.binary(Array(repeating: 7, count: 100)).bytes, count: 600).flatMap { $0 }
       try await HostileMeeting().run([.repeat([.sendRaw(frames)])]) { client, connection in

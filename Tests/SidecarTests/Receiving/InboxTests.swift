@@ -33,7 +33,7 @@ import SidecarProtocol
     #expect(inbox.next() == nil)
   }
 
-  @Test func `the end is met behind the messages, and at once when they are discarded`() {
+  @Test func `the end comes after the messages, and at once when they are discarded`() {
     let kept = Inbox(capacity: 1 << 20)
     _ = deliver(texts(0..<1), to: kept)
     kept.finish(nil)
@@ -89,7 +89,7 @@ import SidecarProtocol
     }
   }
 
-  @Test func `what a handed over message was charged beside itself does not fill the inbox`() async {
+  @Test func `what a message was charged beyond its size does not fill the inbox once it is handed over`() async {
     let inbox = Inbox(capacity: 1000)
     for _ in 0..<3 {
       let receiving = Task.immediate { await inbox.next(until: .after(patience)) }
@@ -155,7 +155,7 @@ import SidecarProtocol
     #expect(!inbox.hasWaiters)
   }
 
-  @Test func `a cancelled task gets what came together, and leaves what came behind it`() async {
+  @Test func `a cancelled task gets what came together, and leaves what came later`() async {
     let inbox = Inbox(capacity: 1 << 20)
     _ = deliver(texts(0..<3), to: inbox)
     _ = inbox.next()

@@ -1,10 +1,6 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -34,8 +30,8 @@ import Testing
   @Test func `a loop over messages that never stop ends when its task is cancelled`() async throws {
     let server = try TestServer(behavior: .fireHose(message: "x"))
     let client = try await WebSocketSidecar.connect(to: server.url)
-    // The task cancels itself at its tenth message. There is always one more, and the loop is never found waiting: but what can
-    // have arrived together has a bound, and a million of them is far above it.
+    // The task cancels itself at its tenth message. There is always one more, and the loop is never found waiting: but
+    // what can have arrived together has a bound, and a million of them is far above it.
     let takeNote: @Sendable (Int) async throws -> Void = { count in
       if count == 10 { withUnsafeCurrentTask { $0?.cancel() } }
       try #require(count < 1_000_000)
@@ -60,7 +56,7 @@ import Testing
     for loop in loops {
       await #expect(throws: WebSocketError.cancelled) { try await Task { try await loop() }.value }
     }
-    // For somebody else they go on.
+    // Other receivers still get messages.
     #expect(try await client.receive() == "x")
     #expect(await client.shutdown().isClean)
     await server.stop()
@@ -105,7 +101,7 @@ import Testing
 
   // MARK: The kernel's buffers
 
-  @Test func `a connection within the machine does not let the kernel pile up megabytes`() async throws {
+  @Test func `a connection within the same host does not let the kernel buffer megabytes`() async throws {
     let server = try TestServer(behavior: .fireHose(message: .binary([UInt8](repeating: 7, count: 1 << 16))))
     let client = try await WebSocketSidecar.connect(to: server.url)
     // Read as fast as it goes, the kernel would by now have let the buffer grow.

@@ -1,8 +1,6 @@
-import SidecarExecutor
 import SidecarTesting
 import SidecarTestSupport
 import Testing
-import SidecarProtocol
 
 @testable import Sidecar
 
@@ -38,7 +36,7 @@ import SidecarProtocol
       #expect(client.busyPollMisses(moreThan: before))
       receiving.cancel()
       await #expect(throws: WebSocketError.cancelled) { try await receiving.value }
-      // Nobody waits any more, and nobody is asked on anybody's behalf.
+      // The receiver no longer waits, so nothing is awaited.
       #expect(!client.awaitsReply)
     }
   }

@@ -1,10 +1,5 @@
-import Dispatch
-import Glibc
-import SidecarExecutor
-import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar

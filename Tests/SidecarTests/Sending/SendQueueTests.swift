@@ -22,8 +22,8 @@ import SidecarProtocol
     stream.close()
   }
 
-  /// Calls `body` while a sender is held in its system call, with a send queue of that size, and lets the sender through; then calls
-  /// `afterwards`.
+  /// Calls `body` while a sender is held in its system call, with a send queue of that size, and lets the sender
+  /// through; then calls `afterwards`.
   private func withHeldSender(
     highWatermark: Int, _ body: (SendQueue) throws -> Void, afterwards: (SendQueue) throws -> Void
   ) async throws {
@@ -62,7 +62,7 @@ import SidecarProtocol
     Glibc.close(other)
   }
 
-  @Test func `nobody writes beside a sender that is writing`() async throws {
+  @Test func `nobody writes while a sender is writing`() async throws {
     try await withHeldSender(highWatermark: 1 << 30) { queue in
       guard case .queued = queue.send("x", orWait: nil) else { return somethingElseCame() }
       var buffer = ByteBuffer()
@@ -75,7 +75,7 @@ import SidecarProtocol
     }
   }
 
-  @Test func `a sender that waits for room goes on when another one has written it all`() async throws {
+  @Test func `a sender that waits for room continues when another one has written everything`() async throws {
     let room = Promise<Void>()
     try await withHeldSender(highWatermark: 1) { queue in
       guard case .full = queue.send("x", orWait: room) else { return somethingElseCame() }
@@ -139,7 +139,7 @@ import SidecarProtocol
     await server.stop()
   }
 
-  @Test func `a sender that waits for room goes on when there is some`() async throws {
+  @Test func `a sender that waits for room continues when there is some`() async throws {
     let goOn = TestServer.Gate()
     let server = try TestServer(
       behavior: .script([.open, .stopReading, .waitFor(goOn), .resumeReading, .continue(as: .discard)]))

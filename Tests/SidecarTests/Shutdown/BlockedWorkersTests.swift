@@ -31,7 +31,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `work behind the thread's end is done although every worker of Dispatch is taken`() async throws {
+  @Test func `work after the thread's end is done although every worker of Dispatch is taken`() async throws {
     let thread = try SidecarThread()
     #expect(await thread.shutdown())
     try await onThread { () throws -> Void in
@@ -56,7 +56,7 @@ import Testing
     var clients = try (0..<count).map { number in
       try WebSocketSidecar("ws://slow\(number).invalid/", configuration: configuration, on: shared)
     }
-    // The others wait for one of these to end. Nothing announces that so many have been asked.
+    // The others wait for one of these to end. Nothing announces that all of them are taken.
     #expect(await eventually { () async in entered.count == Resolver.capacity })
     await Task(executorPreference: shared) {}.value
     let client = try WebSocketSidecar("ws://127.0.0.1:9/", on: held)

@@ -4,7 +4,6 @@ import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar
@@ -73,7 +72,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `the first request of several counts, and no task begins behind it`() async throws {
+  @Test func `the first request of several counts, and no task begins after it`() async throws {
     let server = try TestServer(behavior: .echo)
     let gate = DispatchSemaphore(value: 0)
     let client = try await WebSocketSidecar.held(at: server.url, until: gate)
@@ -104,8 +103,9 @@ import Testing
 
   // MARK: The stack of a thread
 
-  @Test func `the stack of a thread that was abandoned is freed although somebody keeps the sidecar`() async {
-    // In a process of its own: stacks are the process's. Ended without LeakSanitizer, which does not see what a task keeps.
+  @Test func `the stack of an abandoned thread is freed although the application keeps the sidecar`() async {
+    // In a process of its own: stacks are the process's. Ended without LeakSanitizer, which does not see what a task
+    // keeps.
     await #expect(processExitsWith: .success) {
       let before = ProcessCensus.threadStacks()
       var kept: [WebSocketSidecar] = []
@@ -128,8 +128,9 @@ import Testing
     }
   }
 
-  @Test func `the stack of a thread is freed by the shutdown although somebody keeps the sidecar`() async {
-    // In a process of its own: stacks are the process's. Ended without LeakSanitizer, which does not see what a task keeps.
+  @Test func `the shutdown frees the stack of a thread although the application keeps the sidecar`() async {
+    // In a process of its own: stacks are the process's. Ended without LeakSanitizer, which does not see what a task
+    // keeps.
     await #expect(processExitsWith: .success) {
       var kept: [WebSocketSidecar] = []
       for isBlocking in [false, true] {

@@ -20,7 +20,7 @@ import Testing
     return report
   }
 
-  @Test func `a closure that holds the thread is left behind with it, and can return later`() async throws {
+  @Test func `a closure that holds the thread is abandoned with it, and can return later`() async throws {
     let server = try TestServer(behavior: .echo)
     let gate = DispatchSemaphore(value: 0)
     let entered = Promise<Void>()
@@ -53,7 +53,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a message handler that holds the thread is left behind with it`() async throws {
+  @Test func `a message handler that holds the thread is abandoned with it`() async throws {
     let server = try TestServer(behavior: .fireHose(message: "x"))
     let gate = DispatchSemaphore(value: 0)
     let entered = Promise<Void>()
@@ -68,7 +68,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a task that ignores its cancellation is left behind, and can end later`() async throws {
+  @Test func `a task that ignores its cancellation is abandoned, and can end later`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
     let (hasBegun, gate) = (Promise<Void>(), Promise<Void>())
@@ -91,7 +91,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a task that never suspends is left behind together with the thread`() async throws {
+  @Test func `a task that never suspends is abandoned together with the thread`() async throws {
     let server = try TestServer(behavior: .echo)
     let client = try await WebSocketSidecar.connect(to: server.url)
     let (hasBegun, goesOn) = (Promise<Void>(), Latch())
@@ -207,7 +207,7 @@ import Testing
     #expect(try await iterator.next() != nil)
     #expect(await client.inboxFills())
     let report = await shutDown(client)
-    #expect(report.isClean, "the peer's Close is found behind the flood\n\(report)")
+    #expect(report.isClean, "the peer's Close is found after the flood\n\(report)")
     #expect(try await iterator.next() == nil)
     await server.stop()
   }

@@ -29,7 +29,7 @@ private actor Pinned {
   }
 }
 
-/// Promise 1 behind the end, and in the race with it.
+/// Promise 1 after the end, and in the race with it.
 @Suite(.aloneWithCensus, .serialized) struct `Late work` {
   @Test func `every call on a sidecar that has ended is answered`() async throws {
     let server = try TestServer(behavior: .echo)

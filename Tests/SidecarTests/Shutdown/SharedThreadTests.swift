@@ -1,10 +1,7 @@
-import Dispatch
-import Glibc
 import SidecarExecutor
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
-import SidecarTransport
 import Testing
 
 @testable import Sidecar

@@ -1,7 +1,5 @@
-import Dispatch
 import SidecarExecutor
 import SidecarTesting
-import SidecarTransport
 import SidecarTestSupport
 import Testing
 
@@ -99,7 +97,8 @@ struct Cell: Sendable, CustomTestStringConvertible {
           // The task waits for the shutdown that would have to wait for the task.
           return try await client.run { await $0.shutdown(within: bound) }
         } catch WebSocketError.closed(nil) {
-          // On a busy machine it may not come to return in the moment that it has for that; who waits for it is released then.
+          // On a busy machine it may not come to return in the moment that it has for that; who waits for it is
+          // released then.
           #expect(try #require(published.current).duration(to: .now) >= ShutdownStateMachine.grace)
           return await client.shutdown()
         }

@@ -8,7 +8,8 @@ import Testing
 
 /// A shutdown that comes at the worst moment.
 @Suite(.aloneWithCensus, .serialized) struct `A shutdown in a race` {
-  @Test func `one that is requested while the server's answer is on its way still closes in order`() async throws {
+  @Test func `a shutdown that is requested while the server's answer is on its way still closes in order`() async throws
+  {
     let answer = TestServer.Gate()
     let server = try TestServer(
       behavior: .script([.receiveRequest, .waitFor(answer), .open, .continue(as: .echo)]))
@@ -16,8 +17,8 @@ import Testing
     let connection = try await server.connection(0)
     _ = try await connection.request()
 
-    // The thread is held until the answer has come and the shutdown was requested: it sees the answer first. That the server has
-    // written the answer does not mean yet that it has come: on a busy machine the kernel delivers it later.
+    // The thread is held until the answer has come and the shutdown was requested: it sees the answer first. That the
+    // server has written the answer does not mean yet that it has come: on a busy machine the kernel delivers it later.
     let descriptor = try #require(await client.descriptor())
     let release = DispatchSemaphore(value: 0)
     await client.thread.hold(until: release)
@@ -34,7 +35,7 @@ import Testing
     await server.stop()
   }
 
-  @Test func `a timer that is armed when it is over holds nothing`() async throws {
+  @Test func `a timer that is armed after the shutdown holds nothing`() async throws {
     let server = try TestServer(behavior: .echo)
     let parts: WebSocketSidecar.Parts
     do {

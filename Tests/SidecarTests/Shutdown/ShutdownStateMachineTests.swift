@@ -13,7 +13,7 @@ import Testing
     return life
   }
 
-  @Test func `a request raises the flag and begins to close at once`() {
+  @Test func `a request stops new work and begins to close at once`() {
     var life = ShutdownStateMachine(ownsThread: true)
     let actions = life.handle(.shutdownRequested(bound: .seconds(4), hasTasks: false), at: start)
     #expect(actions.first == .stopAccepting)
@@ -70,7 +70,7 @@ import Testing
     #expect(life.steps.map(\.outcome) == [.timedOut, .notNeeded])
   }
 
-  @Test func `a connection that gives up at its own deadline has timed out, whoever notices first`() {
+  @Test func `a connection that gives up at its own deadline has timed out, whichever side notices first`() {
     var life = requested()
     let actions = life.handle(.connectionGivenUp, at: start + .seconds(4))
     #expect(actions.contains(.cancelTasks) && !actions.contains(.abortConnection))

@@ -21,8 +21,8 @@ func demand(_ condition: Bool, _ message: @autoclosure () -> String) throws {
 
 /// A client and a hostile server, in a process of their own, where what they cost can be told from what others do.
 ///
-/// The server opens the connection, and is hostile from when the client is idle: then the peak of the process's memory is
-/// reset, so that what it comes to is the attack's, the server's own buffers included.
+/// The server opens the connection, and is hostile from when the client is idle: then the peak of the process's memory
+/// is reset, so that what it comes to is the attack's, the server's own buffers included.
 struct HostileMeeting {
   /// What an attack may cost at most.
   var memoryBound = 8 << 20

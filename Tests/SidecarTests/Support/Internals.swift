@@ -86,8 +86,8 @@ extension WebSocketSidecar {
   /// Ends both directions of the stream, as a shutdown does when it abandons the thread.
   nonisolated func abortStream() { shared.sendQueue.abortStream() }
 
-  /// Holds the thread until the peer has reset the connection, so that all that it sent is read together, and sends `message`
-  /// before that is read. Returns when the thread is held.
+  /// Holds the thread until the peer has reset the connection, so that all that it sent is read together, and sends
+  /// `message` before that is read. Returns when the thread is held.
   nonisolated func holdUntilPeerIsGone(thenSend message: WebSocketMessage? = nil) async {
     let isHeld = Promise<Void>()
     connection.post { connection in
@@ -134,7 +134,8 @@ extension WebSocketSidecar {
     fileprivate(set) weak var coordinator: ShutdownCoordinator?
     fileprivate(set) weak var thread: SidecarThread?
 
-    /// Waits until connection and coordinator are freed. Nothing announces that: closures of theirs are freed on other threads.
+    /// Waits until connection and coordinator are freed. Nothing announces that: closures of theirs are freed on other
+    /// threads.
     func areFreed(withThread: Bool = false) async -> Bool {
       await eventually { () async in
         connection == nil && coordinator == nil && !(withThread && thread != nil)
@@ -180,7 +181,8 @@ extension WebSocketSidecar {
     return size
   }
 
-  /// The most that ``kernelReceiveBuffer()`` may be where both ends are on the same host: the kernel doubles what it is asked for.
+  /// The most that ``kernelReceiveBuffer()`` may be where both ends are on the same host: the kernel doubles what it is
+  /// asked for.
   static var sameHostReceiveBufferLimit: Int32 { 2 * StreamSocket.sameHostReceiveBuffer }
 
   /// For how long the server's end of the stream is waited for, after the Close frames.

@@ -1,5 +1,15 @@
-/// The second part of ``conformanceResults``: from the Close frames on.
-let resultsFromCloseOn = #"""
+/// The second part of ``conformanceResults``: characters cut by fragments, and all from the Close frames on.
+let furtherResults = #"""
+  a character cut by fragments
+    text f0 9f 98 80
+  an error in a fragment that is not complete
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  an error in a large frame that is not complete
+    violation 1007 RFC 6455 §8.1 text is not UTF-8 at byte 1
+    discards
+  binary that is no text
+    binary ff c0 80
   close with 1000
     close 1000 empty
     discards
@@ -105,10 +115,10 @@ let resultsFromCloseOn = #"""
   close with a reason cut inside a character
     violation 1007 RFC 6455 §5.5.1 close frame with a reason that is not UTF-8
     discards
-  everything behind a close is discarded
+  everything after a close is discarded
     close 1000 empty
     discards
-  a second close behind a close
+  a second close after a close
     close 1000 empty
     discards
   close with a reason of characters
@@ -126,7 +136,7 @@ let resultsFromCloseOn = #"""
   close inside a character
     close 1000 empty
     discards
-  a message and a ping behind a close
+  a message and a ping after a close
     close without code empty
     discards
   close inside a message
@@ -232,7 +242,7 @@ let resultsFromCloseOn = #"""
   compressed in a final block, twice
     text "Hello"
     text "Hello"
-  compressed in a final block without the byte behind it, twice
+  compressed in a final block without the byte after it, twice
     text "Hello"
     text "Hello"
   the window outlives a final block
@@ -349,7 +359,7 @@ let resultsFromCloseOn = #"""
   data with the tail that belongs off it
     violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: it ends inside a block
     discards
-  an error behind a final block
+  an error after a final block
     violation 1007 RFC 7692 §7.2.2 compressed data does not inflate: invalid block type
     discards
   noise
