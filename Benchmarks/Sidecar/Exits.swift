@@ -1,7 +1,8 @@
 import Glibc
 import Sidecar
 
-/// How a sidecar ends, beside the Python pattern that it comes from: ../Peers/exit-pattern/measure.py has the same peers.
+/// How a sidecar ends, beside the Python pattern that it comes from: ../Peers/exit-pattern/measure.py has the same
+/// peers.
 ///
 ///   answers      sends a message every 100 ms, and answers Close
 ///   silent       sends no message, and would answer Close

@@ -59,7 +59,7 @@ int csidecar_thread_start(pthread_t *thread, const char *name, void (*entry)(voi
   strncpy(start->name, name, sizeof start->name - 1);
   start->name[sizeof start->name - 1] = '\0';
 
-  // A fault on a thread that blocks the fault's signal ends the process without the application's report: those stay open.
+  // A thread that blocks the signal of a fault ends the process without the application's report: those stay open.
   sigset_t blocked, previous;
   sigfillset(&blocked);
   sigdelset(&blocked, SIGSEGV);

@@ -11,8 +11,8 @@ package struct SystemThread: Sendable {
   ///
   /// - Parameters:
   ///   - name: The thread's name, of which the system keeps the first 15 bytes.
-  ///   - entry: A function at file scope. A closure in a context that is isolated to the main actor would be isolated too,
-  ///     and stop the program on the new thread.
+  ///   - entry: A function at file scope. A closure in a context that is isolated to the main actor would be isolated
+  ///     too, and stop the program on the new thread.
   /// - Throws: The error of `pthread_create`, such as `EAGAIN` when the process may have no more threads. Never waits.
   package init(
     _ name: String, entry: @convention(c) (UnsafeMutableRawPointer) -> Void, context: UnsafeMutableRawPointer

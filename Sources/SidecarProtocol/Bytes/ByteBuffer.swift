@@ -2,9 +2,9 @@ internal import Glibc
 
 /// A growable queue of bytes: written at its end, consumed at its front.
 ///
-/// Memory comes from `malloc` and is never zero-filled. Growth doubles; what was consumed at the front is reclaimed when
-/// room is needed and it can be had by moving no more bytes than were consumed. Has one owner, is not thread-safe, and
-/// frees its memory when it goes.
+/// Memory comes from `malloc` and is never zero-filled. Growth doubles; what was consumed at the front is reclaimed
+/// when room is needed and it can be had by moving no more bytes than were consumed. Has one owner, is not thread-safe,
+/// and frees its memory when it goes.
 @usableFromInline
 package struct ByteBuffer: ~Copyable {
   @usableFromInline var base: UnsafeMutableRawPointer?

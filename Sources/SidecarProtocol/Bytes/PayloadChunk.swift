@@ -2,8 +2,8 @@ internal import Glibc
 
 /// Owns a block of `malloc`ed memory that payloads point into; the last of them frees it.
 ///
-/// Plain `malloc`, not memory allocated with the object: a large message grows by `realloc`, which moves pages instead of
-/// bytes, and its memory becomes a chunk without a copy.
+/// Plain `malloc`, not memory allocated with the object: a large message grows by `realloc`, which moves pages instead
+/// of bytes, and its memory becomes a chunk without a copy.
 @usableFromInline
 package final class PayloadChunk {
   @usableFromInline package let base: UnsafeMutableRawPointer
