@@ -47,7 +47,7 @@ struct Exits {
     return Exits.end(BlockingWebSocket(sidecar), before, ours: 1)
   }
 
-  /// With `ours`, so many descriptors of the measurement's own are still open.
+  /// `ours` is how many descriptors of the measurement itself are still open.
   private static func end(_ socket: BlockingWebSocket, _ before: Holdings, ours: Int = 0) -> String {
     let begin = Run.now()
     let report = socket.shutdown(within: bound)

@@ -13,7 +13,7 @@
 /// Runs the protocol of one connection, for either role: the handshake, frames and messages, Pings, violations and
 /// closing.
 ///
-/// The owner passes in what it reads and what happens to the stream, carries out what it is told, and frames what is
+/// The owner passes in what it reads and what happens to the stream, performs the replies, and frames what is
 /// sent. This type alone decides which Close frame is sent, how the connection ended, and who began it. It has no
 /// clock: the owner keeps the time and says when something was given up.
 @usableFromInline
@@ -51,7 +51,7 @@ package struct WebSocketConnection: ~Copyable {
   /// A step of the closing handshake to carry out.
   @usableFromInline package typealias Reply = ClosingHandshake.Action
 
-  // What is large is indirect, because looking at the state copies it.
+  // Large payloads are indirect, because reading the state copies it.
   private enum State {
     indirect case connecting(OpeningResponseParser)
     indirect case accepting(OpeningRequestParser)

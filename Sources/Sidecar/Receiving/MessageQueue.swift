@@ -1,6 +1,6 @@
 internal import SidecarProtocol
 
-/// A queue of messages with one owner: filled at one end, emptied at the other, and moved as a whole.
+/// A queue of messages with one owner: filled at one end, emptied at the other, and moved whole.
 ///
 /// Messages are moved and never copied, so no reference count changes between the read buffer and the receiver; an
 /// array costs three times as much. `swap` exchanges two queues and keeps the memory of both in use. Small messages are

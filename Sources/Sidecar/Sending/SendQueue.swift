@@ -78,7 +78,7 @@ final class SendQueue: Sendable {
 
   // MARK: From any thread
 
-  /// Queues a data message, and writes it if nobody else is writing.
+  /// Queues a data message, and writes it if no other thread is writing.
   func send(
     _ kind: MessageKind, _ payload: UnsafeRawBufferPointer, compress: Bool = true, orWait waiter: Promise<Void>?
   ) -> EnqueueResult {

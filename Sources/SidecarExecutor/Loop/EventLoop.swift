@@ -174,7 +174,7 @@ package final class EventLoop {
   /// Why the loop ended, or is about to; nil if nothing failed.
   package private(set) var failure: SystemError?
 
-  /// Turns until a stop is requested or polling fails for good, runs the jobs that were there by then, and ends.
+  /// Turns until a stop is requested or polling keeps failing, runs the jobs that were there by then, and ends.
   func run() {
     while turn() {}
     serveJobs()

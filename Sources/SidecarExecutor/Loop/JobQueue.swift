@@ -91,7 +91,7 @@ final class JobQueue: Sendable {
     signal(wake)
   }
 
-  /// Signals, now or, if the system refuses, as soon as it lets somebody: nobody else would signal again.
+  /// Signals, now or, if the system refuses, as soon as it accepts: no other code would signal again.
   private func signal(_ wake: WakeSignal?) {
     guard let wake, !wake.signal() else { return }
     TimerThread.shared.retry { wake.signal() }

@@ -56,7 +56,7 @@ extension SidecarThread {
     return hasEnded
   }
 
-  /// Gives the thread up: it ends by itself once it can, and nobody has to join it.
+  /// Gives the thread up: it ends by itself once it can, and need not be joined.
   package func abandon() {
     handle.abandon()
   }

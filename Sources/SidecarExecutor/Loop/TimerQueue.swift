@@ -82,7 +82,7 @@ package struct TimerQueue {
 
   /// Names the earliest timer if it is due at `now`, each timer once.
   ///
-  /// Its action stays: ``cancel(_:)`` returns it, to whoever wants to run it or to get rid of it.
+  /// Its action stays: ``cancel(_:)`` returns it, to be run or released.
   mutating func nextDueTimer(at now: Instant) -> TimerID? {
     guard let due = nextDue(), due <= now else { return nil }
     return removeTop().timer

@@ -23,7 +23,7 @@ package struct SystemThread: Sendable {
     self.thread = thread
   }
 
-  /// Runs `body` on a thread of its own, which nobody joins.
+  /// Runs `body` on a thread of its own, which is never joined.
   ///
   /// - Throws: The error of `pthread_create`. `body` is released on the calling thread then.
   package static func detached(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {

@@ -4,7 +4,7 @@
 /// in its caller for as long as the process can start no more threads.
 ///
 /// **One thread in reserve.** Before a thread runs a piece of work it makes sure that another one is idle, and starts
-/// one if not: work that blocks for good holds up nothing else. Threads in reserve end when they have had nothing to do
+/// one if not: work that never returns holds up nothing else. Threads in reserve end when they have had nothing to do
 /// for five seconds.
 ///
 /// **When no thread can be had**, or there are ``maximumThreads`` already, work waits for a thread that is there, in
@@ -31,7 +31,7 @@ package final class BlockingWorkQueue: Sendable {
     /// How many of the threads run no work.
     var idle = 0
 
-    /// Whether nobody would take the next piece of work.
+    /// Whether no thread is there to take the next piece of work.
     var lacksReserve: Bool { idle + starting <= 0 }
   }
 

@@ -23,8 +23,8 @@ package final class PayloadChunk {
   }
 }
 
-// Each byte is written once, by whoever made the chunk, before a payload that covers it exists; no payload can write.
-// So no byte is written while another thread can read it.
+// Each byte is written once, by the code that made the chunk, before a payload that covers it exists; no payload can
+// write. So no byte is written while another thread can read it.
 extension PayloadChunk: @unchecked Sendable {}
 
 func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {

@@ -11,7 +11,7 @@ package struct ConnectionEnd: Hashable, Sendable {
     /// Both Close frames were exchanged ("cleanly", §7.1.4).
     case closingHandshake
 
-    /// The peer broke the protocol or one of our limits, and was told so (§7.1.7).
+    /// The peer broke the protocol or one of our limits (§7.1.7).
     case violation(ProtocolViolation)
 
     /// The opening handshake failed (§4.1).

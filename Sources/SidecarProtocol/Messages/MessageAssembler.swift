@@ -204,7 +204,7 @@ struct MessageAssembler: ~Copyable {
     } catch {
       failure = error
     }
-    // What came before a failure is judged before it, so that the verdict does not depend on how the data was cut.
+    // What came before a failure is checked before it, so the result does not depend on how the data was cut.
     inflatedCount += storage.count - before
     let added = storage.bytes[before..<min(storage.count, limit)]
     try validate(UnsafeRawBufferPointer(rebasing: added), offset: before)

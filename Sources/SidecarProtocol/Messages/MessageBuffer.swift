@@ -14,7 +14,7 @@ struct MessageBuffer: ~Copyable {
   /// Below it growth would only be a series of tiny reallocations.
   private static let minimumCapacity = 256
 
-  /// What is kept for the next message when one that was lent out is over.
+  /// What is kept for the next message after one that was reported as borrowed.
   static let keptCapacity = 4096
 
   init() {}

@@ -167,7 +167,7 @@ package struct UTF8Validator: Sendable {
 
   /// The index of the first byte from `index` on that is not part of a whole sequence of several bytes.
   ///
-  /// Text in one script is a run of sequences of one length, with ASCII between them: runs are looked at by the word.
+  /// Text in one script is a run of sequences of one length, with ASCII between them: runs are checked by the word.
   private static func skipSequences(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
     while end &- index >= 8 {
