@@ -2,7 +2,7 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Receiving: turns of reading, each bounded in bytes and in work, so that the connections on a thread share it fairly.
+/// Receiving: read turns, each bounded in bytes and in work, so that the connections on a thread share it fairly.
 extension Connection: ReadinessHandler {
   /// How many times the read buffer is filled in one turn: 768 KiB, a quarter of a millisecond.
   private static let readsPerTurn = 12

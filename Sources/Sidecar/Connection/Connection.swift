@@ -45,7 +45,7 @@ actor Connection {
   @exclusivity(unchecked) var inboxSink = InboxSink()
   /// What is being written. Not empty between turns only if the kernel took no more.
   @exclusivity(unchecked) var unsent = ByteBuffer()
-  /// True if the turn of reading has queued a Pong, which is written at its end.
+  /// True if the read turn has queued a Pong, which is written at its end.
   @exclusivity(unchecked) var turnMustFlush = false
 
   /// The deadline of the current step.

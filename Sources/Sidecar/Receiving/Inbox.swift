@@ -10,7 +10,7 @@ internal import Synchronization
 /// first served.
 ///
 /// Bounded by bytes: when the back holds `capacity` of them, the connection stops reading until a receiver takes the
-/// back. Soft limit, checked after each turn of reading: at most twice the capacity and one turn's messages are held.
+/// back. Soft limit, checked after each read turn: at most twice the capacity and one turn's messages are held.
 /// Each message is charged an overhead, because a queue of empty messages needs memory too.
 ///
 /// Lock order: front before back.
