@@ -50,8 +50,8 @@ extension TestServer {
     /// ``Step/continue(as:)`` or ends the connection.
     ///
     /// While a script runs the server does what it says and nothing else, except that it answers Pings (see
-    /// ``Step/ignorePings``). It reads all the time (see ``Step/stopReading``), but a Close frame from the client is
-    /// left to the script.
+    /// ``Step/ignorePings``). It reads all the time (see ``Step/stopReading``), but a Close frame from the client is left
+    /// to the script.
     ///
     /// A script whose next step can't be done any more, because the client has closed, broken the protocol or ended the
     /// stream, is over. The server then answers what there is to answer.

@@ -79,8 +79,8 @@ extension TestServer {
 
     /// Takes the steps, when the connection's script is over, or at once if it is; returns without waiting for them.
     ///
-    /// Meanwhile the connection does what they say and nothing else, as in a script, and afterwards it goes on as
-    /// before. What the client has sent by then is dealt with first. Does nothing on a connection that has ended.
+    /// Meanwhile the connection does what they say and nothing else, as in a script, and afterwards it goes on as before.
+    /// What the client has sent by then is dealt with first. Does nothing on a connection that has ended.
     ///
     /// ```swift
     /// let connection = try await server.connection(0)

@@ -30,8 +30,8 @@ struct FrameTracker {
   /// The frames that have begun since they were taken last.
   private var frames: [TestServer.ReceivedFrame] = []
 
-  /// Takes note of the next bytes; returns how many of them belong to the conversation, which ends with the Close
-  /// frame: all, unless it ends here.
+  /// Takes note of the next bytes; returns how many of them belong to the conversation, which ends with the Close frame:
+  /// all, unless it ends here.
   mutating func follow(_ bytes: UnsafeRawBufferPointer) -> Int {
     var position = 0
     while true {

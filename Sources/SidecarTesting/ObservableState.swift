@@ -2,8 +2,8 @@ internal import SidecarExecutor
 
 /// State that any thread can read, and that tasks and threads can wait for.
 ///
-/// A wait is looked at again at every change, by whoever changes: nothing polls. Probes run under the lock, and are
-/// this module's own.
+/// A wait is looked at again at every change, by whoever changes: nothing polls. Probes run under the lock, and are this
+/// module's own.
 final class ObservableState<State: Sendable>: Sendable {
   /// Looks at the state; returns what ends the wait if it is what is waited for.
   private typealias Waiter = @Sendable (State) -> (@Sendable () -> Void)?

@@ -34,8 +34,7 @@ extension TestServer {
     /// Once agreed, every message that is sent is compressed.
     public var compression: Compression?
 
-    /// The largest message that is taken, in bytes. Default: 64 MiB. A larger one is answered by a Close frame with
-    /// 1009.
+    /// The largest message that is taken, in bytes. Default: 64 MiB. A larger one is answered by a Close frame with 1009.
     public var maximumMessageSize = 64 << 20
 
     /// The size of the sockets' receive buffers, in bytes (`SO_RCVBUF`). Default: nil, the system's, which grows.
@@ -50,17 +49,16 @@ extension TestServer {
     /// it closes the socket (RFC 6455 §7.1.1). Default: 5 s.
     public var endOfStreamGrace = Duration.seconds(5)
 
-    /// How many bytes of messages, frames and other input are kept of each connection, to be looked at. Default: 16
-    /// MiB.
+    /// How many bytes of messages, frames and other input are kept of each connection, to be looked at. Default: 16 MiB.
     ///
-    /// What comes later is handled all the same, but only messages are still counted: a wait for more Pings, Pongs or
-    /// frames than are kept times out. Each piece is charged 64 bytes beside its own.
+    /// What comes later is handled all the same, but only messages are still counted: a wait for more Pings, Pongs or frames
+    /// than are kept times out. Each piece is charged 64 bytes beside its own.
     public var recordedBytes = 16 << 20
 
     /// Whether connections that have ended can still be looked at. Default: true.
     ///
-    /// Switch it off for a server that sees so many of them that the memory matters. ``TestServer/connections`` are
-    /// then those that have not ended; they are counted all the same.
+    /// Switch it off for a server that sees so many of them that the memory matters. ``TestServer/connections`` are then
+    /// those that have not ended; they are counted all the same.
     public var keepsEndedConnections = true
 
     /// Makes options with the defaults.

@@ -2,8 +2,8 @@ public import SidecarProtocol
 
 /// Builds the bytes of one frame, right or wrong (RFC 6455 §5.2).
 ///
-/// Nothing is checked: every bit can be set, the length need not be the payload's, and it can be written in a longer
-/// form than it needs.
+/// Nothing is checked: every bit can be set, the length need not be the payload's, and it can be written in a longer form
+/// than it needs.
 ///
 /// ```swift
 /// let masked = RawFrame.text("a server must not mask").masked()
@@ -103,8 +103,7 @@ public struct RawFrame: Sendable, Hashable {
 }
 
 extension RawFrame {
-  /// Makes a text frame. The text is valid UTF-8; for other bytes use
-  /// ``init(opcode:fin:rsv1:rsv2:rsv3:masked:declaredLength:lengthEncoding:payload:)``.
+  /// Makes a text frame. The text is valid UTF-8; for other bytes use ``init(opcode:fin:rsv1:rsv2:rsv3:masked:declaredLength:lengthEncoding:payload:)``.
   public static func text(_ text: String, fin: Bool = true) -> RawFrame {
     RawFrame(opcode: Opcode.text.rawValue, fin: fin, payload: text.utf8)
   }
@@ -137,8 +136,8 @@ extension RawFrame {
     return RawFrame(opcode: Opcode.connectionClose.rawValue, payload: number + Array(reason.utf8))
   }
 
-  /// Makes the one frame of a message that is compressed for itself (RFC 7692 §7.2.1): its first reserved bit is set,
-  /// and it can be read on a connection that has agreed on permessage-deflate with the server's largest window.
+  /// Makes the one frame of a message that is compressed for itself (RFC 7692 §7.2.1): its first reserved bit is set, and
+  /// it can be read on a connection that has agreed on permessage-deflate with the server's largest window.
   public static func compressed(_ message: WebSocketMessage) -> RawFrame {
     var deflater = Deflater(PermessageDeflate.Agreement(), role: .server)
     return compressed(message, by: &deflater)

@@ -109,8 +109,8 @@ extension TestServer {
         body: answer.body)
     }
 
-    /// The value of the first field of this name. Setting it replaces the value there, adds a field if there is none,
-    /// or, set to nil, removes all of this name.
+    /// The value of the first field of this name. Setting it replaces the value there, adds a field if there is none, or,
+    /// set to nil, removes all of this name.
     public subscript(name: String) -> String? {
       get { headers.first { $0.name.equalsIgnoringCase(name) }?.value }
       set {

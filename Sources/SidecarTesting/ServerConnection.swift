@@ -4,8 +4,8 @@ internal import SidecarProtocol
 
 /// One accepted connection: the protocol's core in the server's role, on a socket, led by a script.
 ///
-/// Bound to the server's thread, where the loop calls it. Everything that happens to it goes through ``pump()``: what
-/// has been seen is published, what is to be written is written, and the script makes its moves, as far as it can now.
+/// Bound to the server's thread, where the loop calls it. Everything that happens to it goes through ``pump()``: what has
+/// been seen is published, what is to be written is written, and the script makes its moves, as far as it can now.
 final class ServerConnection {
   enum Phase {
     /// The opening request has not been answered with 101.

@@ -50,8 +50,7 @@ extension TestServer.Step {
   /// Receives the opening request, and does not answer it: the step after it may.
   public static let receiveRequest = TestServer.Step("receiveRequest", .receive(.request))
 
-  /// Receives the opening request, and hands it to `answer`. An answer with 101 opens the connection, any other does
-  /// not.
+  /// Receives the opening request, and hands it to `answer`. An answer with 101 opens the connection, any other does not.
   public static func answer(
     with answer: @escaping @Sendable (TestServer.Request) -> TestServer.Answer
   ) -> TestServer.Step {

@@ -10,12 +10,11 @@ extension TestServer {
   /// ]))
   /// ```
   ///
-  /// A step that writes is done when the system has taken its last byte; a step that receives, when what it waits for
-  /// has come. Steps that receive take each message, Ping, Pong and Close frame once, in order.
+  /// A step that writes is done when the system has taken its last byte; a step that receives, when what it waits for has
+  /// come. Steps that receive take each message, Ping, Pong and Close frame once, in order.
   ///
-  /// A script begins when the client has connected, and opens the WebSocket connection itself: by ``open``, by an
-  /// answer of another kind, or not at all. What it writes before is not HTTP, and what it writes afterwards need not
-  /// be frames.
+  /// A script begins when the client has connected, and opens the WebSocket connection itself: by ``open``, by an answer
+  /// of another kind, or not at all. What it writes before is not HTTP, and what it writes afterwards need not be frames.
   public struct Step: Sendable, CustomStringConvertible {
     /// What the script's end is described with, such as `receiveMessage`.
     public let description: String

@@ -13,8 +13,8 @@ public import SidecarExecutor
 /// ```
 ///
 /// It listens on the loopback interface, on a port that the system chooses, and runs on a thread of its own, so that it
-/// needs neither the client's thread nor the concurrency pool. What a connection does is said by a ``Behavior``; what
-/// the server has seen of it, and what a test can wait for, by a ``Connection``.
+/// needs neither the client's thread nor the concurrency pool. What a connection does is said by a ``Behavior``; what the
+/// server has seen of it, and what a test can wait for, by a ``Connection``.
 ///
 /// All members can be used from any thread. ``stop(within:)-(Duration)`` closes everything; so does dropping the last
 /// reference, without waiting for it.
@@ -93,12 +93,12 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the port, and ends the thread; returns whether that was done within `bound`.
   ///
-  /// It takes a moment, unless a closure that a behaviour runs holds the thread: then the thread is left to end by
-  /// itself. Once it has returned true, no thread and no descriptor of the server is left. Harmless when repeated. What
-  /// was seen can still be looked at.
+  /// It takes a moment, unless a closure that a behaviour runs holds the thread: then the thread is left to end by itself.
+  /// Once it has returned true, no thread and no descriptor of the server is left. Harmless when repeated. What was seen
+  /// can still be looked at.
   ///
-  /// It may block the task that calls it, as `defer` in an asynchronous function has to, because it waits for nothing
-  /// but the server's thread. On that thread itself it only asks for the end, and returns false.
+  /// It may block the task that calls it, as `defer` in an asynchronous function has to, because it waits for nothing but
+  /// the server's thread. On that thread itself it only asks for the end, and returns false.
   @discardableResult
   public func stop(within bound: Duration = .seconds(10)) -> Bool {
     requestStop()
@@ -108,9 +108,9 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the port, and ends the thread; returns whether that was done within `bound`.
   ///
-  /// It takes a moment, unless a closure that a behaviour runs holds the thread: then the thread is left to end by
-  /// itself. Once it has returned true, no thread and no descriptor of the server is left. Harmless when repeated. What
-  /// was seen can still be looked at.
+  /// It takes a moment, unless a closure that a behaviour runs holds the thread: then the thread is left to end by itself.
+  /// Once it has returned true, no thread and no descriptor of the server is left. Harmless when repeated. What was seen
+  /// can still be looked at.
   @discardableResult
   public func stop(within bound: Duration = .seconds(10)) async -> Bool {
     requestStop()

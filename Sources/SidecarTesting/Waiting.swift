@@ -6,8 +6,8 @@ extension TestServer {
   public enum WaitError: Error, Hashable, Sendable, CustomStringConvertible {
     /// It did not happen in time. Holds what was waited for.
     case timedOut(String)
-    /// It can't happen any more, because the connection has ended, or the server has stopped or forgotten it. Holds
-    /// what was waited for, and how the connection ended.
+    /// It can't happen any more, because the connection has ended, or the server has stopped or forgotten it. Holds what
+    /// was waited for, and how the connection ended.
     case tooLate(String, Ending?)
     /// The task was cancelled.
     case cancelled
