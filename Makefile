@@ -2,22 +2,22 @@
 #
 # A new machine needs Swift and make. Every target that builds first installs what else is missing.
 #
-# Builds with different flags have different scratch folders (.build, .build-release, .build-static, .build-tsan,
-# .build-asan, .build-coverage), so that they do not rebuild each other's work. FILTER=name runs only the tests whose names
-# match, in the targets that run all tests.
+# Builds with different flags have scratch folders of their own (.build, .build-release, .build-static, .build-tsan,
+# .build-asan, .build-coverage), so that they do not rebuild each other's work. In the targets that run all tests,
+# FILTER=name runs only the tests whose names match.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-release coverage strict tsan asan interop fuzz-smoke fuzz differential soak census bench \
-        bench-quick bench-smoke instructions readme neighbour cross lint format clean
+.PHONY: help setup demo test test-release coverage strict tsan asan interop fuzz-smoke fuzz differential soak census \
+        bench bench-quick bench-smoke instructions readme neighbour cross lint format clean
 
 SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
 # Sanitizers slow everything down by an order of magnitude. Tests that check times multiply their slack by this.
 SLOW := SIDECAR_TEST_SLACK=10
 # All tests use Swift Testing: without XCTest there is one runner and one summary line.
-# Tests that only compute run separately: they and the tests that wait share the concurrency pool's few threads, and with a
-# sanitizer the computing ones hold them for a minute.
+# Tests that only compute run separately. They share the few threads of the concurrency pool with the tests that wait, and
+# under a sanitizer they would hold them for a minute.
 COMPUTING := SidecarProtocolTests|SidecarFuzzTests|SidecarDifferentialTests
 HALVES := $(if $(FILTER),'--filter=$(FILTER)','--filter=$(COMPUTING)' '--skip=$(COMPUTING)')
 ONLY := $(if $(FILTER),--filter=$(FILTER))
@@ -59,14 +59,16 @@ tsan: strict ## Run all tests under ThreadSanitizer; a thread that is not joined
 	    $(TEST) "$$half" --skip-build $(TSAN); \
 	done
 
-# The command ends with exit(), while the frames of its threads still exist: LeakSanitizer reports what only those hold. And
-# AddressSanitizer keeps freed memory, which a soak would report as growth.
+# The command ends with exit(), so LeakSanitizer would report what only the frames of its threads refer to. A soak would
+# report as growth what AddressSanitizer keeps of freed memory.
 asan: setup ## Run all tests under AddressSanitizer and LeakSanitizer
 	swift build --build-tests $(ASAN)
 	for half in $(HALVES); do \
-	  $(SLOW) ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=1" $(TEST) "$$half" --skip=SidecarCLITests --skip-build $(ASAN); \
+	  $(SLOW) ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=1" \
+	    $(TEST) "$$half" --skip=SidecarCLITests --skip-build $(ASAN); \
 	done
-	$(SLOW) ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=0" $(TEST) --filter=SidecarCLITests --skip=SoakTests --skip-build $(ASAN)
+	$(SLOW) ASAN_OPTIONS="$${ASAN_OPTIONS:-} detect_leaks=0" \
+	  $(TEST) --filter=SidecarCLITests --skip=SoakTests --skip-build $(ASAN)
 
 interop: setup ## Run the tests against a real server, three times
 	swift build --build-tests

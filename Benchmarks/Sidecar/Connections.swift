@@ -42,8 +42,8 @@ struct Connections {
 
   /// One busy connection on a thread, among `count` idle ones and alone: how much of its rate it keeps.
   ///
-  /// The idle ones are opened, each gets its Pong, and all are shut down together. Alone it is measured before they come and
-  /// after they have gone, because a shared machine may be twice as fast some seconds later.
+  /// The idle ones are opened, each gets its Pong, and all are shut down together. Alone it is measured before they
+  /// come and after they have gone, because a shared machine may be twice as fast some seconds later.
   func crowd() async throws -> Run {
     let thread = try SidecarThread(name: "shared")
     let count = options.count

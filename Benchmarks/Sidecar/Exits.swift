@@ -1,7 +1,8 @@
 import Glibc
 import Sidecar
 
-/// How a sidecar ends, beside the Python pattern that it comes from: ../Peers/exit-pattern/measure.py has the same peers.
+/// How a sidecar ends, beside the Python pattern that it comes from: ../Peers/exit-pattern/measure.py has the same
+/// peers.
 ///
 ///   answers      sends a message every 100 ms, and answers Close
 ///   silent       sends no message, and would answer Close
@@ -46,7 +47,7 @@ struct Exits {
     return Exits.end(BlockingWebSocket(sidecar), before, ours: 1)
   }
 
-  /// With `ours`, so many descriptors of the measurement's own are still open.
+  /// `ours` is how many descriptors of the measurement itself are still open.
   private static func end(_ socket: BlockingWebSocket, _ before: Holdings, ours: Int = 0) -> String {
     let begin = Run.now()
     let report = socket.shutdown(within: bound)

@@ -17,8 +17,9 @@ struct Hose {
   /// On the sidecar's thread, where the bytes lie in the read buffer.
   private func handler(_ count: Int) async throws -> Run {
     let (finished, continuation) = AsyncStream.makeStream(of: Void.self)
-    // All that the handlers need stands behind one pointer, and is looked at when it is needed. The continuation itself has a
-    // layout that is only known while the program runs: a closure that captures that looks it up each time it is called.
+    // One pointer leads to all that the handlers need, which they read when they need it. The continuation itself
+    // has a layout that is only known while the program runs: a closure that captures that looks it up each time it is
+    // called.
     let state = OnThread((run: Run(), count: count, finish: { continuation.finish() }))
     let text: MessageHandler = { _, _, bytes in
       let text = bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }

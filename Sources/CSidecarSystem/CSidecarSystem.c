@@ -24,8 +24,10 @@
 #endif
 
 // The values of Swift's `Readiness`, which is passed to either without a translation.
-_Static_assert(EPOLLIN == 0x1 && EPOLLOUT == 0x4 && EPOLLERR == 0x8 && EPOLLHUP == 0x10 && EPOLLRDHUP == 0x2000, "epoll's bits");
-_Static_assert(POLLIN == 0x1 && POLLOUT == 0x4 && POLLERR == 0x8 && POLLHUP == 0x10 && POLLRDHUP == 0x2000, "poll's bits");
+_Static_assert(EPOLLIN == 0x1 && EPOLLOUT == 0x4 && EPOLLERR == 0x8 && EPOLLHUP == 0x10 && EPOLLRDHUP == 0x2000,
+               "epoll's bits");
+_Static_assert(POLLIN == 0x1 && POLLOUT == 0x4 && POLLERR == 0x8 && POLLHUP == 0x10 && POLLRDHUP == 0x2000,
+               "poll's bits");
 
 static __thread void *current_executor = NULL;
 
@@ -59,7 +61,7 @@ int csidecar_thread_start(pthread_t *thread, const char *name, void (*entry)(voi
   strncpy(start->name, name, sizeof start->name - 1);
   start->name[sizeof start->name - 1] = '\0';
 
-  // A fault on a thread that blocks the fault's signal ends the process without the application's report: those stay open.
+  // A thread that blocks the signal of a fault ends the process without the application's report: those stay open.
   sigset_t blocked, previous;
   sigfillset(&blocked);
   sigdelset(&blocked, SIGSEGV);

@@ -89,7 +89,8 @@ enum ExitCode: Int32 {
 
 /// One subcommand: its syntax and its implementation.
 private struct Subcommand: Sendable {
-  /// How the subcommand runs. It throws ``UsageError`` for invalid arguments, and any other error to be shown in one line.
+  /// How the subcommand runs. It throws ``UsageError`` for invalid arguments, and any other error to be shown in one
+  /// line.
   enum Body: Sendable {
     /// On a plain thread, without the concurrency pool: Dispatch, which provides the pool's threads, crashes a process
     /// that has no descriptor left.

@@ -53,8 +53,8 @@ struct ConnectSession: Sendable {
 
   /// How long to wait, after a shutdown, for a slow reader of stdout.
   private static let outputGrace = Duration.seconds(1)
-  /// How long the sender may take, after the connection has ended, to find that it has lines left to send. Short if stdin
-  /// has nothing to read, since the sender then most likely waits for input.
+  /// How long the sender may take, after the connection has ended, to find that it has lines left to send. Short if
+  /// stdin has nothing to read, since the sender then most likely waits for input.
   private static let inputGrace = (empty: Duration.milliseconds(100), waiting: Duration.seconds(10))
   /// How long a peer may leave a Ping unanswered and send nothing else before the connection counts as idle.
   private static let pongTimeout = Duration.seconds(10)
@@ -250,7 +250,8 @@ struct ConnectSession: Sendable {
     }
   }
 
-  /// Returns `error` in words that fit a command with one connection; a refusal includes the server's first line of text.
+  /// Returns `error` in words that fit a command with one connection; a refusal includes the server's first line of
+  /// text.
   private func explained(_ error: WebSocketError) -> any Error {
     switch error {
     case .closed(let status?):

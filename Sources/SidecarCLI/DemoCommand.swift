@@ -24,7 +24,8 @@ enum DemoCommand {
   private static let streamShare = 0.375
   private static let roundTripShare = 0.125
 
-  /// The bound of the shutdown. Short after an interruption: the server answers a Close frame only after the whole stream.
+  /// The bound of the shutdown. Short after an interruption: the server answers a Close frame only after the whole
+  /// stream.
   private static func bound(_ stop: StopFlag) -> Duration { stop.isRaised ? .milliseconds(100) : .seconds(5) }
 
   static func run(_ arguments: Arguments) async throws -> ExitCode {

@@ -2,8 +2,8 @@ internal import SidecarProtocol
 
 /// Makes text from the peer safe to show in a terminal.
 enum Escaping {
-  /// Appends a message, which is UTF-8, as one line. Ordinary text is unchanged, tabs and backslashes included, so `\n` in
-  /// the output may also have been two characters.
+  /// Appends a message, which is UTF-8, as one line. Ordinary text is unchanged, tabs and backslashes included, so `\n`
+  /// in the output may also have been two characters.
   static func append(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
     EscapedText.append(bytes, for: .message, to: &output)
   }

@@ -2,8 +2,8 @@ internal import SidecarExecutor
 
 /// Suspends the task for `duration`.
 ///
-/// Uses the package's timer thread. `Task.sleep` depends on Dispatch's timers, which never fire in a process that has no
-/// descriptor left.
+/// Uses the package's timer thread. `Task.sleep` depends on Dispatch's timers, which never fire in a process that has
+/// no descriptor left.
 func pause(for duration: Duration) async {
   _ = await Promise<Void>().value(until: .after(duration))
 }

@@ -2,8 +2,8 @@ internal import SidecarExecutor
 
 /// A line that shows a command's progress.
 ///
-/// On a terminal the line is overwritten several times a second. Elsewhere each update is a new line, much less often, so
-/// that a log stays readable. Can be used from any thread.
+/// On a terminal the line is overwritten several times a second. Elsewhere each update is a new line, much less often,
+/// so that a log stays readable. Can be used from any thread.
 final class ProgressLine: Sendable {
   private struct State {
     var lastShown: ContinuousClock.Instant?

@@ -1,4 +1,5 @@
-/// A random number generator that repeats its numbers for the same seed (SplitMix64), so that a failed run can be repeated.
+/// A random number generator that repeats its numbers for the same seed (SplitMix64), so that a failed run can be
+/// repeated.
 struct SeededGenerator: RandomNumberGenerator, Sendable {
   private static let step: UInt64 = 0x9E37_79B9_7F4A_7C15
   private var state: UInt64

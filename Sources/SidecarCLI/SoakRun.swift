@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Sidecar
 
-/// Runs the cycles of a soak, several at once, in rounds. Between two rounds nothing runs, and nothing may be left over.
+/// Runs the cycles of a soak, several at once, in rounds. Between two rounds nothing runs, and nothing may be left
+/// over.
 final class SoakRun: Sendable {
   struct Settings: Sendable {
     var seed: UInt64 = 0

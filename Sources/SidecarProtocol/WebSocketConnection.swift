@@ -7,14 +7,15 @@
 //   open        frames                                messages, Pong duty (§5.5.2), violations (§7.1.7), Close (§5.5.1)
 //   ended       nothing                               how the connection ended (§7.1.4 to §7.1.6)
 //
-// The closing handshake is a machine of its own, in the payload of `open`: see `ClosingHandshake`. A violation makes the
-// receiver discard its input, so no path can act on what follows.
+// The closing handshake is a machine of its own, in the payload of `open`: see `ClosingHandshake`. A violation makes
+// the receiver discard its input, so no path can act on what follows.
 
-/// Runs the protocol of one connection, for either role: the handshake, frames and messages, Pings, violations and closing.
+/// Runs the protocol of one connection, for either role: the handshake, frames and messages, Pings, violations and
+/// closing.
 ///
-/// The owner passes in what it reads and what happens to the stream, carries out what it is told, and frames what is sent.
-/// This type alone decides which Close frame is sent, how the connection ended, and who began it. It has no clock: the
-/// owner keeps the time and says when something was given up.
+/// The owner passes in what it reads and what happens to the stream, performs the replies, and frames what is
+/// sent. This type alone decides which Close frame is sent, how the connection ended, and who began it. It has no
+/// clock: the owner keeps the time and says when something was given up.
 @usableFromInline
 package struct WebSocketConnection: ~Copyable {
   /// What the owner does with input that was consumed.
@@ -50,7 +51,7 @@ package struct WebSocketConnection: ~Copyable {
   /// A step of the closing handshake to carry out.
   @usableFromInline package typealias Reply = ClosingHandshake.Action
 
-  // What is large is indirect, because looking at the state copies it.
+  // Large payloads are indirect, because reading the state copies it.
   private enum State {
     indirect case connecting(OpeningResponseParser)
     indirect case accepting(OpeningRequestParser)
@@ -60,7 +61,8 @@ package struct WebSocketConnection: ~Copyable {
 
   package let role: Role
 
-  /// What is answered without being asked. Default: everything, as the protocol demands. A scripted server answers less.
+  /// What is answered without being asked. Default: everything, as the protocol demands. A scripted server answers
+  /// less.
   package var automaticReplies = AutomaticReplies.all
 
   /// Kinds of automatic replies.
@@ -154,7 +156,8 @@ package struct WebSocketConnection: ~Copyable {
 
   /// Consumes input, and hands messages to `sink`.
   ///
-  /// - Returns: An event to act on before this is called again for the rest of the input; nil when all of it is consumed.
+  /// - Returns: An event to act on before this is called again for the rest of the input; nil when all of it is
+  ///   consumed.
   @inlinable
   package mutating func receive<Sink: MessageSink & ~Copyable>(
     _ input: inout ReadCursor, into sink: inout Sink
@@ -178,8 +181,8 @@ package struct WebSocketConnection: ~Copyable {
   mutating func receiveHandshake(_ input: inout ReadCursor) -> Event? {
     switch state {
     case .connecting(var parser):
-      // Moved out and back: a copy would copy the partial line at each read, and a head that comes byte by byte would cost
-      // the square of its size.
+      // Moved out and back: a copy would copy the partial line at each read, and a head that comes byte by byte would
+      // cost the square of its size.
       state = .ended(.abandoned)
       return receiveResponse(&input, &parser)
     case .accepting(var parser):

@@ -1,6 +1,6 @@
 public import SidecarExecutor
 
-/// A connected stream of plaintext bytes, whatever lies beneath it.
+/// A connected stream of plaintext bytes, plain or, later, TLS.
 ///
 /// The layers above count plaintext, and never ask what kind of stream they have. TLS will be a second case.
 ///
@@ -48,7 +48,7 @@ package enum ByteStream: Sendable {
     }
   }
 
-  /// False where ``writeInline(_:)`` would write nothing, so that asking for the write ownership is in vain. A hint.
+  /// False where ``writeInline(_:)`` would write nothing, so that asking for the write ownership is no use. A hint.
   @inlinable
   package var mayWriteInline: Bool {
     switch self {
@@ -99,10 +99,10 @@ package enum ByteStream: Sendable {
   /// ``close()``.
   package func abort() { socket.abort() }
 
-  /// Makes the coming ``close()`` send a reset instead of delivering bytes that nobody will read.
+  /// Makes the coming ``close()`` send a reset instead of delivering bytes that will not be read.
   package func resetOnClose() { socket.resetOnClose() }
 
-  /// Gives the descriptor back; harmless when repeated. Nobody may be reading or writing.
+  /// Closes the descriptor; harmless when repeated. No thread may be reading or writing.
   package func close() { socket.close() }
 
   // MARK: Addresses

@@ -94,7 +94,7 @@ final class ConnectAttempt: ReadinessHandler {
     guard let descriptor else { return nil }
     let localAddress = address.family == .unix ? nil : SocketCalls.localAddress(of: descriptor)
     // A connect to a free port of the ephemeral range can be given that very port as its own, and TCP then connects
-    // the socket to itself. Nobody listens there: it is a refusal.
+    // the socket to itself. Nothing listens there: it is a refusal.
     if let localAddress, localAddress == address, SocketCalls.remoteAddress(of: descriptor) == localAddress {
       throw SocketCalls.connectionRefused
     }

@@ -9,7 +9,7 @@ package final class ListeningSocket: Sendable {
   /// The address that the socket is bound to.
   package let address: SocketAddress
 
-  /// Binds a new socket. Nobody can connect before ``listen(backlog:)``.
+  /// Binds a new socket. No peer can connect before ``listen(backlog:)``.
   ///
   /// - Parameter address: With port 0 the system chooses a port. The file of a Unix-domain socket is made here, and
   ///   removed with the last reference.

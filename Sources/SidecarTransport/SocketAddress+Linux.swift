@@ -29,7 +29,7 @@ extension SocketAddress {
     }
   }
 
-  /// Reads a numeric IPv4 or IPv6 address; nil for everything else, such as a name. Asks nobody.
+  /// Reads a numeric IPv4 or IPv6 address; nil for everything else, such as a name. Never asks a resolver.
   package init?(numeric host: String, port: UInt16) {
     var ipv4 = in_addr()
     if inet_pton(AF_INET, host, &ipv4) == 1 {

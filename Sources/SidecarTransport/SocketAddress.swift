@@ -88,7 +88,7 @@ package struct UnixSocketName: Hashable, Sendable, CustomStringConvertible {
     self.bytes = bytes
   }
 
-  /// Takes a name that somebody wrote down: see ``WebSocketEndpoint/unix(path:)``.
+  /// Reads a name as a user writes it: see ``WebSocketEndpoint/unix(path:)``.
   package init(_ text: String) throws(EndpointError) {
     var bytes = [UInt8](text.utf8)
     let isAbstract = bytes.first == UInt8(ascii: "@") || bytes.first == 0

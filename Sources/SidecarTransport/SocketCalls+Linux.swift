@@ -129,7 +129,7 @@ package enum SocketCalls {
     Glibc.shutdown(descriptor, Int32(SHUT_RDWR))
   }
 
-  /// Closes a descriptor. Not retried on EINTR: Linux has given it back by then, and it may be somebody else's.
+  /// Closes a descriptor. Not retried on EINTR: Linux has closed it by then, and its number may be reused.
   package static func close(_ descriptor: Int32) {
     Glibc.close(descriptor)
   }
@@ -196,7 +196,7 @@ package enum SocketCalls {
 
   // MARK: Names
 
-  /// Asks the system's resolver for the addresses of a host; blocks unless only numeric addresses are looked at.
+  /// Asks the system's resolver for the addresses of a host; blocks unless it reads only numeric addresses.
   ///
   /// - Returns: The addresses in the resolver's order, all with port 0.
   static func addresses(of host: String, onlyNumeric: Bool = false) throws(Resolver.Failure) -> [SocketAddress] {
@@ -222,7 +222,7 @@ package enum SocketCalls {
   /// The resolver's text for one of its codes.
   static func resolverText(_ code: Int32) -> String { String(cString: gai_strerror(code)) }
 
-  /// The error of a connect that reached nobody but itself.
+  /// The error of a connect that reached only itself.
   static var connectionRefused: SystemError { SystemError("connect", code: ECONNREFUSED) }
 }
 

@@ -17,8 +17,8 @@ package enum IOResult: Hashable, Sendable {
 /// A connected TCP or Unix-domain socket that never blocks, and the one owner of its descriptor.
 ///
 /// ``abort()`` may be called at any time on any thread, ``close()`` too. Everything else touches the descriptor without
-/// a lock: one thread reads, one thread at a time writes, and the caller makes sure that nobody does during or after
-/// ``close()``.
+/// a lock: one thread reads, one thread at a time writes, and the caller makes sure that neither happens during or
+/// after ``close()``.
 @usableFromInline
 package final class StreamSocket: Sendable {
   @usableFromInline package let descriptor: Int32
@@ -72,7 +72,7 @@ package final class StreamSocket: Sendable {
     SocketCalls.shutdownWrite(descriptor)
   }
 
-  /// Makes the coming ``close()`` send a reset instead of delivering bytes that nobody will read.
+  /// Makes the coming ``close()`` send a reset instead of delivering bytes that will not be read.
   package func resetOnClose() {
     SocketCalls.resetOnClose(descriptor)
   }

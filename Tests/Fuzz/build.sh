@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzzer from the protocol's sources, the targets and the driver. Calls the compiler itself: -sanitize=fuzzer in
-# the manifest would be an unsafe flag, which SwiftPM forbids in a dependency.
+# Builds the fuzzer from the protocol's sources, the targets and the driver. It calls the compiler itself:
+# -sanitize=fuzzer in the manifest would be an unsafe flag, which SwiftPM forbids in a dependency.
 #
 #   build.sh [--release]     prints the path of the program
 set -euo pipefail
@@ -10,13 +10,13 @@ mode=debug
 flags=(-Onone -g)
 if [ "${1:-}" = --release ]; then
   mode=release
-  # Assertions are what a fuzzer looks for: -O keeps preconditions only, so they are kept by hand.
+  # A fuzzer looks for failed assertions. -O alone would remove them, and keep only preconditions.
   flags=(-O -g -assert-config Debug)
 fi
 out=$root/.build-fuzz/$mode
 mkdir -p "$out"
 
-# The lock is released however this script ends.
+# The system releases the lock when this script ends, however it does.
 exec 9>"$out/lock"
 flock 9
 
@@ -37,8 +37,8 @@ common=(swiftc -swift-version 6 -package-name sidecar -parse-as-library "-saniti
   "${flags[@]}" "${modules[@]}" -I "$out" -module-cache-path "$out/modules")
 
 # Changes when a file is changed, added or removed.
-stamp=$(find "$root"/Sources/CSidecar* "$root/Sources/SidecarProtocol" "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" \
-  "${BASH_SOURCE[0]}" -type f -printf '%p %T@\n' | sort | cksum)
+stamp=$(find "$root"/Sources/CSidecar* "$root/Sources/SidecarProtocol" \
+  "$root/Tests/Fuzz/Targets" "$root/Tests/Fuzz/Driver" "${BASH_SOURCE[0]}" -type f -printf '%p %T@\n' | sort | cksum)
 if [ -x "$out/fuzz" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
   echo "$out/fuzz"
   exit 0

@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
 done
 
 program=$("$here/build.sh" "${build[@]}")
-# Swift's own backtrace does not get along with the sanitizer's, and can take minutes.
+# Swift's backtrace conflicts with the sanitizer's, and can take minutes.
 export SWIFT_BACKTRACE=enable=no
 
 failed=()

@@ -1,4 +1,5 @@
-// Byte scans that use the widest registers of the processor at hand, chosen at run time. Needs nothing but the C language.
+// Byte scans that use the widest registers of the processor at hand, chosen at run time. Needs nothing but the C
+// language.
 #pragma once
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-// Wrappers for the parts of the system that Swift's Glibc module does not expose, and the few functions that cannot be Swift.
+// Wrappers for the parts of the system that Swift's Glibc module does not expose, and the few functions that cannot be
+// Swift.
 #pragma once
 
 #include <errno.h>
@@ -23,8 +24,8 @@
 
 /// Returns the marker that the calling thread last set with `csidecar_exchange_current_executor`, or null.
 ///
-/// `pthread_self()` cannot do this. It is declared const, so the optimiser may merge two calls across a suspension point
-/// although the second one runs on another thread. It may not merge calls to a function of another object file.
+/// `pthread_self()` cannot do this. It is declared const, so the optimiser may merge two calls across a suspension
+/// point although the second one runs on another thread. It may not merge calls to a function of another object file.
 void *_Nullable csidecar_current_executor(void);
 
 /// Sets the calling thread's marker, and returns the previous one.
@@ -54,10 +55,12 @@ struct csidecar_event csidecar_event_at(const struct epoll_event *_Nonnull event
 /// Writes the system's text for an errno value into `buffer`. Never fails; the text is always terminated.
 void csidecar_error_text(int error, char *_Nonnull buffer, size_t capacity);
 
-/// Accepts a connection that neither blocks nor is inherited. Returns its descriptor, or the negative of an errno value.
+/// Accepts a connection that neither blocks nor is inherited. Returns its descriptor, or the negative of an errno
+/// value.
 int csidecar_accept(int listener);
 
 /// Waits for a semaphore, at most for `nanoseconds`, or without end if negative. Returns 0 if the time ran out.
 ///
-/// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be set.
+/// The bound is measured by CLOCK_MONOTONIC. With musl or a sanitizer it is measured by CLOCK_REALTIME, which can be
+/// set.
 int csidecar_semaphore_wait(sem_t *_Nonnull semaphore, int64_t nanoseconds);

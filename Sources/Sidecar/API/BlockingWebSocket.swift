@@ -1,7 +1,7 @@
 public import SidecarExecutor
 public import SidecarProtocol
 
-/// A WebSocket connection for code without `async`.
+/// Runs a WebSocket connection for code without `async`.
 ///
 /// ```swift
 /// let socket = try BlockingWebSocket("ws://localhost:9000/feed")
@@ -10,23 +10,27 @@ public import SidecarProtocol
 /// print(socket.shutdown(within: .seconds(5)))
 /// ```
 ///
-/// The same sidecar with the same verbs; each call blocks the calling thread for as long as the asynchronous one would
-/// suspend its task. Nothing here needs the concurrency pool, so it works also where that is full.
+/// The same sidecar with the same verbs. Each call blocks the calling thread for as long as the asynchronous one would
+/// suspend its task. Nothing here needs the concurrency pool, so it works even if that is full.
 ///
-/// Can be used from several threads at once; a call that is blocked is released by ``shutdown(within:keepingUnread:)``
-/// on another thread. Not for asynchronous code, which the compiler enforces where it can; on a sidecar's own thread a
-/// call that would block throws ``WebSocketError/blockedSidecarThread`` instead of deadlocking.
+/// Can be used from several threads at once. ``shutdown(within:keepingUnread:)`` on one thread releases calls that are
+/// blocked on others. Asynchronous code must not use it, which the compiler enforces where it can. On a sidecar's own
+/// thread, a call that would block throws ``WebSocketError/blockedSidecarThread`` instead of deadlocking.
 public final class BlockingWebSocket: Sendable {
-  /// The sidecar underneath, for code that has both worlds.
+  /// The sidecar, for code that uses both APIs.
   public let sidecar: WebSocketSidecar
 
   @usableFromInline let inbox: Inbox
   private let sendQueue: SendQueue
   private var shared: SharedConnectionState { sidecar.shared }
 
-  /// Connects, and returns when the connection is open; with `sharedThread`, on that thread instead of one of its own.
+  /// Connects, and returns when the connection is open.
   ///
-  /// Throws what ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws; nothing is left behind then.
+  /// - Parameters:
+  ///   - url: A `ws` URL.
+  ///   - configuration: How to connect, what to accept, and how long to wait.
+  ///   - sharedThread: A thread to run on, which continues when the sidecar ends. Default: nil, a thread of its own.
+  /// - Throws: What ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws, after everything is cleaned up.
   @available(*, noasync, message: "use WebSocketSidecar.connect(to:configuration:on:handler:)")
   public init(
     _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil
@@ -50,10 +54,14 @@ public final class BlockingWebSocket: Sendable {
     sendQueue = sidecar.sendQueue
   }
 
-  /// Sends a message; blocks while the outbound queue is full, at most for `timeout` (default: as long as it takes).
+  /// Sends a message; blocks while the outbound queue is full. See ``WebSocketSidecar/send(_:compress:timeout:)``.
   ///
-  /// Throws ``WebSocketError/timedOut(_:)`` (the message was not queued then), ``WebSocketError/closed(_:)``, or what
-  /// ended the connection.
+  /// - Parameters:
+  ///   - message: The message.
+  ///   - compress: Whether to compress it, if that was agreed on. Default: true.
+  ///   - timeout: How long to wait. Default: nil, as long as the connection lives.
+  /// - Throws: ``WebSocketError/timedOut(_:)`` (the message was not queued then), ``WebSocketError/closed(_:)``, or
+  ///   what ended the connection.
   @available(*, noasync, message: "use WebSocketSidecar.send(_:compress:timeout:)")
   public func send(
     _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
@@ -111,8 +119,9 @@ public final class BlockingWebSocket: Sendable {
 
   /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
   ///
-  /// Blocks at most for `timeout` (default: as long as the connection lives). Throws ``WebSocketError/timedOut(_:)``, or
-  /// what ended the connection.
+  /// - Parameter timeout: How long to block. Default: nil, as long as the connection lives.
+  /// - Returns: The message; nil at an orderly end, after which ``closeStatus`` says how.
+  /// - Throws: ``WebSocketError/timedOut(_:)``, or what ended the connection.
   @available(*, noasync, message: "use WebSocketSidecar.receive(timeout:)")
   @inlinable @inline(__always)
   public func receive(timeout: Duration? = nil) throws(WebSocketError) -> WebSocketMessage? {
@@ -162,8 +171,11 @@ public final class BlockingWebSocket: Sendable {
 
   /// Runs `body` on the sidecar's thread and returns its result; see ``WebSocketSidecar/run(_:)``.
   ///
-  /// Throws what `body` throws, ``WebSocketError/closed(_:)`` when the sidecar is closing or closed, and
-  /// ``WebSocketError/timedOut(_:)`` after `timeout` (default: nil, no bound): then `body` is cancelled, but may still be running.
+  /// - Parameters:
+  ///   - timeout: How long to block. Default: nil, without bound.
+  ///   - body: The work.
+  /// - Throws: What `body` throws; ``WebSocketError/closed(_:)`` if the sidecar is closing or closed;
+  ///   ``WebSocketError/timedOut(_:)`` after `timeout`: `body` is cancelled then, but may still be running.
   @available(*, noasync, message: "use WebSocketSidecar.run(_:)")
   public func run<Result: Sendable>(
     timeout: Duration? = nil, _ body: @escaping @Sendable (isolated WebSocketSidecar) async throws -> Result
@@ -179,7 +191,12 @@ public final class BlockingWebSocket: Sendable {
 
   /// Ends the sidecar within `bound` (default: 5 s); see ``WebSocketSidecar/shutdown(within:keepingUnread:)``.
   ///
-  /// On a sidecar's own thread it only requests the shutdown, and returns a report whose steps are under way.
+  /// On a sidecar's own thread it only requests the shutdown.
+  ///
+  /// - Parameters:
+  ///   - bound: How long it may take. Default: 5 s.
+  ///   - keepingUnread: Whether unread messages can still be received. Default: false, which drops them.
+  /// - Returns: The report; on a sidecar's own thread, one whose steps are under way.
   @available(*, noasync, message: "use WebSocketSidecar.shutdown(within:keepingUnread:)")
   @discardableResult
   public func shutdown(within bound: Duration = .seconds(5), keepingUnread: Bool = false) -> ShutdownReport {

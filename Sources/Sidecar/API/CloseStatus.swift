@@ -10,12 +10,13 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
     case peer
   }
 
-  /// The code of the Close frame that ended the connection: the peer's, if it sent one. 1005 if that frame had no code, 1006
-  /// if the peer sent no Close frame (RFC 6455 §7.1.5). After a violation, the code that the peer was told (§7.1.7).
+  /// The code of the Close frame that ended the connection: the peer's, if it sent one. 1005 if that frame had no code,
+  /// 1006 if the peer sent no Close frame (RFC 6455 §7.1.5). After a violation, the code that was sent to the peer
+  /// (§7.1.7).
   public let code: CloseCode
 
-  /// The reason in that Close frame, often empty (RFC 6455 §7.1.6). The peer wrote it, unless it broke the protocol, and it
-  /// may have any character in it. ``description`` escapes it.
+  /// The reason in that Close frame, often empty (RFC 6455 §7.1.6). Unless the peer broke the protocol, this is the
+  /// peer's text, which may contain any character. ``description`` escapes it.
   public let reason: String
 
   /// The side that began.
@@ -24,8 +25,9 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
   /// What went wrong, or nil if both Close frames were exchanged ("cleanly", RFC 6455 §7.1.4).
   public let error: WebSocketError?
 
-  /// How many messages were dropped while the connection was closing, because the inbox was full and nobody received
-  /// them: after ``WebSocketSidecar/close(code:reason:timeout:)`` a full inbox does not hold up the peer's Close frame.
+  /// How many messages were dropped while the connection was closing, because the inbox was full and they were not
+  /// received: after ``WebSocketSidecar/close(code:reason:timeout:)`` a full inbox does not hold up the peer's Close
+  /// frame.
   public let droppedMessageCount: Int
 
   package init(
@@ -41,7 +43,7 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
   /// Whether both Close frames were exchanged.
   public var wasClean: Bool { error == nil }
 
-  /// Whether the connection ended normally: cleanly, and either by our wish or with 1000, 1001 or no code.
+  /// Whether the connection ended normally: cleanly, and either closed by us or with 1000, 1001 or no code.
   public var isOrderly: Bool {
     guard wasClean else { return false }
     return initiator == .us || code == .normalClosure || code == .goingAway || code == .noStatusReceived

@@ -15,10 +15,11 @@ public struct WebSocketConfiguration: Sendable {
 
   /// Header fields to send with the opening request, in this order. Default: none.
   ///
-  /// Names must be tokens, and values must have no control character except the tab. The headers of the handshake cannot
-  /// be set: `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Key`, `-Version`, `-Protocol`, `-Extensions` and `-Accept`,
-  /// and `Content-Length` and `Transfer-Encoding`, which would announce a body. Otherwise connecting throws
-  /// ``WebSocketError/invalidConfiguration(reason:)``, which names the header and the position, and never shows a value.
+  /// Names must be tokens, and values must have no control character except the tab. The headers of the handshake
+  /// cannot be set: `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Key`, `-Version`, `-Protocol`, `-Extensions` and
+  /// `-Accept`, and `Content-Length` and `Transfer-Encoding`, which would announce a body. Otherwise connecting throws
+  /// ``WebSocketError/invalidConfiguration(reason:)``, which names the header and the position, and never shows a
+  /// value.
   public var headers: [(name: String, value: String)] = []
 
   /// The subprotocols to offer, the preferred one first (RFC 6455 §1.9). Default: none.
@@ -28,9 +29,9 @@ public struct WebSocketConfiguration: Sendable {
 
   /// Compression of messages by permessage-deflate (RFC 7692): what to offer, or nil for none. Default: nil.
   ///
-  /// Off by default: it costs up to 300 KiB of memory for each connection and most of the speed, and gains nothing for data
-  /// that is already compressed. Where secrets and an attacker's text share a connection, message sizes reveal the secrets.
-  /// For large, repetitive text over a slow network it is worth it.
+  /// Off by default: it costs up to 300 KiB of memory for each connection and most of the speed, and gains nothing for
+  /// data that is already compressed. Where secrets and an attacker's text share a connection, message sizes reveal the
+  /// secrets. For large, repetitive text over a slow network it is worth it.
   public var compression: WebSocketCompression?
 
   // MARK: Times
@@ -55,7 +56,8 @@ public struct WebSocketConfiguration: Sendable {
   /// The largest message that is accepted, in bytes. Default: 16 MiB.
   ///
   /// Counted after decompression. A larger message ends the connection with 1009 and
-  /// ``WebSocketError/limitExceeded(code:reason:)`` as soon as its size is known. Values above 4 GiB − 1 mean 4 GiB − 1.
+  /// ``WebSocketError/limitExceeded(code:reason:)`` as soon as its size is known. Values above 4 GiB − 1 mean 4 GiB −
+  /// 1.
   public var maximumMessageSize: Int = ProtocolLimits.defaultMaximumMessageSize
 
   /// The largest frame that is accepted, in bytes of payload on the wire. Default: nil, the same as
@@ -78,26 +80,27 @@ public struct WebSocketConfiguration: Sendable {
 
   /// How many bytes of frames may be queued before senders wait. Default: 1 MiB.
   ///
-  /// Senders continue once the queue is down to half of this. Below the mark a message is queued whole, whatever its size.
+  /// Senders continue once the queue is down to half of this. Below the mark a message is queued whole, whatever its
+  /// size.
   public var outboundCapacity: Int = 1 << 20
 
   // MARK: The rest
 
-  /// The name of the sidecar's own thread, of which the system shows 15 bytes. Default: `sidecar`. A shared thread keeps
-  /// its name.
+  /// The name of the sidecar's own thread, of which the system shows 15 bytes. Default: `sidecar`. A shared thread
+  /// keeps its name.
   public var threadName: String = "sidecar"
 
   /// A function that is called with each event in the sidecar's life. Default: nil.
   ///
-  /// It is called on the thread where the event happens, perhaps on two threads at once. It must return soon and must not
-  /// call the sidecar. The last call returns before `shutdown` does, unless it takes more than 20 ms or a thread was
-  /// abandoned, which reports its connection's end once it is free.
+  /// It is called on the thread where the event happens, perhaps on two threads at once. It must return soon and must
+  /// not call the sidecar. The last call returns before `shutdown` does, unless it takes more than 20 ms or a thread
+  /// was abandoned, which reports its connection's end once it is free.
   public var onLog: (@Sendable (LogEvent) -> Void)?
 
   /// Where to connect to, in place of the host and port of the URL. Default: nil.
   ///
-  /// The URL still gives the `Host` header and the path of the request: with `.unix(path:)`, `ws://localhost/feed` asks the
-  /// server on a Unix-domain socket for `/feed`.
+  /// The URL still gives the `Host` header and the path of the request: with `.unix(path:)`, `ws://localhost/feed` asks
+  /// the server on a Unix-domain socket for `/feed`.
   public var endpoint: WebSocketEndpoint?
 
   /// Resolves host names. Tests replace it by a slow or lying one.

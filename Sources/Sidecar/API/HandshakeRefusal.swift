@@ -18,8 +18,8 @@ public struct HandshakeRefusal: Hashable, Sendable, CustomStringConvertible {
   public let headers: [HeaderField]
   /// The body, at most its first 16 KiB.
   ///
-  /// Read to its end as RFC 9112 §6 frames it: by its length, by chunks, or to the end of the stream, and no longer than
-  /// ``WebSocketConfiguration/handshakeTimeout``. Chunks are joined, without their extensions and trailers.
+  /// Read to its end as RFC 9112 §6 frames it: by its length, by chunks, or to the end of the stream, and no longer
+  /// than ``WebSocketConfiguration/handshakeTimeout``. Chunks are joined, without their extensions and trailers.
   public let body: [UInt8]
   /// Whether ``body`` is the whole body: false if it is larger, did not arrive in time, was cut short, or is malformed.
   public let isBodyComplete: Bool

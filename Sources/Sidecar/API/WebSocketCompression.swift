@@ -37,9 +37,9 @@ public struct WebSocketCompression: Hashable, Sendable {
   /// The server may ask for a smaller one.
   public var clientMaxWindowBits: Int = 15
 
-  /// Whether the handshake fails if the server does not confirm ``serverNoContextTakeover`` or ``serverMaxWindowBits``, or
-  /// confirms a larger window. Default: false, which accepts what the server does. A server that declines compression as a
-  /// whole is accepted in any case.
+  /// Whether the handshake fails if the server does not confirm ``serverNoContextTakeover`` or ``serverMaxWindowBits``,
+  /// or confirms a larger window. Default: false, which accepts what the server does. A server that declines
+  /// compression is accepted in any case.
   public var requiresParameters: Bool = false
 
   /// Makes an offer with the defaults.

@@ -6,8 +6,8 @@ public import SidecarProtocol
 /// Why something asked of a sidecar could not be done.
 ///
 /// Everything that this library throws is one of these, except what a closure of yours throws (`run`,
-/// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that cannot be made. When a connection breaks,
-/// every call that waits on it fails at once, with the same error.
+/// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that cannot be made. When a connection
+/// breaks, every call that waits on it fails at once, with the same error.
 ///
 /// Every ``description`` is one line that is safe to show: what a peer wrote is escaped, and no header value, user
 /// information or query that you passed is in it.
@@ -24,8 +24,8 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
 
   /// The URL cannot be connected to, for the reason given. Holds the URL without user information and query.
   case invalidURL(String, reason: String)
-  /// A header, subprotocol, limit or time in the configuration cannot be used. The reason names it, without its value if
-  /// that may be secret.
+  /// A header, subprotocol, limit or time in the configuration cannot be used. The reason names it, without its value
+  /// if that may be secret.
   case invalidConfiguration(reason: String)
   /// Bytes to be sent as text are not UTF-8 at `offset` (RFC 6455 §8.1).
   case invalidText(offset: Int)
@@ -56,10 +56,10 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   /// The stream was reset (with the system's error) or ended without a Close frame (nil). RFC 6455 §7.1.5 gives this
   /// the code 1006.
   case connectionLost(SystemError?)
-  /// The peer broke the protocol, and was told so with `code` (RFC 6455 §7.1.7).
+  /// The peer broke the protocol. `code` was sent to it (RFC 6455 §7.1.7).
   case protocolViolation(code: CloseCode, reason: String)
-  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows, and was told so with `code`
-  /// (RFC 6455 §10.4). The reason names the limit.
+  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows (RFC 6455 §10.4). `code` was sent
+  /// to it. The reason names the limit, and how to raise it.
   case limitExceeded(code: CloseCode, reason: String)
 
   // The call ended, and nothing is wrong with it.
@@ -68,7 +68,7 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   case closed(CloseStatus?)
   /// This phase took longer than its time-out.
   case timedOut(TimeoutPhase)
-  /// The waiting task was cancelled. An open connection is unaffected, connecting is given up, and closing goes on.
+  /// The waiting task was cancelled. An open connection is unaffected, connecting is given up, and closing continues.
   case cancelled
 
   /// What a call was waiting for when it timed out.
@@ -121,7 +121,7 @@ extension WebSocketError: CustomStringConvertible {
     }
   }
 
-  /// Whether the description has the code and the reason that the peer was told.
+  /// Whether the description contains the code and the reason that were sent to the peer.
   var tellsCode: Bool {
     switch self {
     case .protocolViolation, .limitExceeded: true

@@ -7,14 +7,19 @@ extension WebSocketSidecar {
 
   /// Closes the connection (RFC 6455 §7.1.2) and returns how it ended.
   ///
-  /// Sends what is queued and a Close frame with `code` and `reason`, and waits for the peer's, at most for `timeout`
-  /// (default: ``WebSocketConfiguration/closeTimeout``); past it the connection is dropped, and the status says so. A connection
-  /// that is not open yet is given up, with 1006.
-  /// Messages that arrive in the meantime can still be received. The thread goes on until
-  /// ``shutdown(within:keepingUnread:)``.
+  /// Sends what is queued and a Close frame, and waits for the peer's. After `timeout` the connection is dropped, and
+  /// the status says so. A connection that is not open yet is given up, with 1006.
   ///
-  /// Throws ``WebSocketError/invalidClose(reason:)`` (nothing is done then), ``WebSocketError/timedOut(_:)`` if the
-  /// sidecar's thread is held by the application's code, or ``WebSocketError/cancelled``: the close goes on.
+  /// Messages that arrive in the meantime can still be received. A full inbox does not hold up the peer's Close frame:
+  /// messages over the capacity are dropped, and counted in ``CloseStatus/droppedMessageCount``. The thread continues
+  /// until ``shutdown(within:keepingUnread:)``.
+  ///
+  /// - Parameters:
+  ///   - code: The code to send. Default: 1000.
+  ///   - reason: The reason to send, at most 123 bytes of UTF-8. Default: none.
+  ///   - timeout: How long to wait. Default: ``WebSocketConfiguration/closeTimeout``.
+  /// - Throws: ``WebSocketError/invalidClose(reason:)`` (nothing is done then), ``WebSocketError/timedOut(_:)`` if the
+  ///   application holds the sidecar's thread, or ``WebSocketError/cancelled``: the close continues.
   @discardableResult
   public nonisolated func close(
     code: CloseCode = .normalClosure, reason: String = "", timeout: Duration? = nil
@@ -27,7 +32,9 @@ extension WebSocketSidecar {
     }
   }
 
-  /// Begins to close; returns by when the connection has ended if the thread is free.
+  /// Begins to close.
+  ///
+  /// - Returns: When the connection has ended at the latest, unless the application holds the thread.
   nonisolated func postClose(
     code: CloseCode, reason: String, timeout: Duration?
   ) throws(WebSocketError) -> Deadline {
@@ -46,15 +53,19 @@ extension WebSocketSidecar {
 
   /// Ends the sidecar: the connection, the tasks that run on it, and its thread, all within `bound` (default: 5 s).
   ///
-  /// From this call on new work is refused and receivers are released; unread messages are dropped, unless
-  /// `keepingUnread` says that they will still be received. Then, in this order: queued bytes are written and the Close
-  /// frames exchanged (RFC 6455 §7.1.2, code 1000), running tasks are cancelled and awaited, the thread is joined. What
-  /// does not end in time is abandoned, and named in the report.
+  /// From this call on new work is refused. Then, in this order: queued bytes are written and the Close frames
+  /// exchanged (RFC 6455 §7.1.2, code 1000), running tasks are cancelled and awaited, and the thread is joined.
+  /// Receivers are released as soon as it is known how the connection ended. What does not end in time is abandoned,
+  /// and named in the report.
   ///
-  /// Returns within `bound` and at most 100 ms more, whatever the peer, the network and the application's code do; not
-  /// ended early by cancellation. Can be called again, and from several tasks: the first call counts, and all get the
-  /// same report. Called from a task that runs on the sidecar, or from one that such a task has made otherwise than detached, it
-  /// does not wait for the former, which may be waiting for it.
+  /// Returns within `bound` and at most 100 ms more, whatever the peer, the network and the application's code do.
+  /// Cancellation does not end it early. It can be called again, and from several tasks: the first call counts, and all
+  /// get the same report. It does not wait for a task that runs on the sidecar and calls it, directly or from a child
+  /// task.
+  ///
+  /// - Parameters:
+  ///   - bound: How long it may take. Default: 5 s.
+  ///   - keepingUnread: Whether unread messages can still be received. Default: false, which drops them.
   @discardableResult
   public nonisolated func shutdown(
     within bound: Duration = .seconds(5), keepingUnread: Bool = false

@@ -3,10 +3,9 @@ public import SidecarProtocol
 extension WebSocketSidecar {
   /// The messages, as a stream that ends when the connection does; ``closeStatus`` then says how.
   ///
-  /// A pull: nothing is read from the network that nobody asks for, beyond
-  /// ``WebSocketConfiguration/inboundCapacity``. Each message is delivered once, to whoever asks first, so several
-  /// streams share the messages. Ends early when the iterating task is cancelled. ``inbound`` is faster, and throws what
-  /// ended the connection.
+  /// A pull, with back-pressure: unread messages are bounded by ``WebSocketConfiguration/inboundCapacity``. Each
+  /// message is delivered once, to the first that asks, so several streams share the messages. Ends early when the
+  /// iterating task is cancelled. ``inbound`` is faster, and throws what ended the connection.
   public nonisolated var messages: AsyncStream<WebSocketMessage> {
     AsyncStream {
       if let message = self.inbox.nextAtFront() { return message }
@@ -15,15 +14,16 @@ extension WebSocketSidecar {
     }
   }
 
-  /// The messages, as a sequence that throws what ended the connection, if that was not in order.
+  /// The messages, as a sequence that throws what ended the connection, unless it ended in order (see
+  /// ``CloseStatus/isOrderly``).
   public nonisolated var inbound: InboundMessages { InboundMessages(self) }
 
   /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
   ///
-  /// Waits at most for `timeout` (default: as long as the connection lives).
-  ///
-  /// Throws ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled`` (what has arrived together with an earlier message
-  /// is returned all the same), or what ended the connection.
+  /// - Parameter timeout: How long to wait. Default: nil, as long as the connection lives.
+  /// - Returns: The message; nil at an orderly end, after which ``closeStatus`` says how.
+  /// - Throws: ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled`` (messages that arrived together with an
+  ///   earlier one are still returned), or what ended the connection.
   @inlinable @inline(__always)
   public nonisolated func receive(timeout: Duration? = nil) async throws(WebSocketError) -> WebSocketMessage? {
     if let message = inbox.nextAtFront() { return message }

@@ -3,12 +3,12 @@ internal import SidecarExecutor
 extension WebSocketSidecar {
   /// Runs `body` on the sidecar's thread, isolated to the sidecar, and returns its result.
   ///
-  /// The work belongs to the sidecar: ``shutdown(within:keepingUnread:)`` cancels it and waits for it, within its bound.
-  /// Cancelling the calling task cancels it too. While it runs without suspending, the sidecar can't read or write: keep
-  /// it short, and never block in it.
+  /// The work belongs to the sidecar: ``shutdown(within:keepingUnread:)`` cancels it and waits for it, within its
+  /// bound. Cancelling the calling task cancels it too. While it runs without suspending, the sidecar cannot read or
+  /// write: keep it short, and never block in it.
   ///
-  /// Throws what `body` throws, and ``WebSocketError/closed(_:)`` when the sidecar is closing or closed, or when the
-  /// shutdown has abandoned the work because it did not end in time.
+  /// - Throws: What `body` throws; ``WebSocketError/closed(_:)`` if the sidecar is closing or closed, or if a shutdown
+  ///   has abandoned the work because it did not end in time.
   public nonisolated func run<Result: Sendable>(
     _ body: @escaping @Sendable (isolated WebSocketSidecar) async throws -> Result
   ) async throws -> Result {
@@ -21,7 +21,9 @@ extension WebSocketSidecar {
     return try result.get()
   }
 
-  /// Starts `body` as a registered task; returns where its outcome will be, and how to cancel it.
+  /// Starts `body` as a registered task.
+  ///
+  /// - Returns: The promise of its outcome, and a closure that cancels it.
   nonisolated func startRun<Result: Sendable>(
     _ body: @escaping @Sendable (isolated WebSocketSidecar) async throws -> Result
   ) throws(WebSocketError) -> (Promise<Swift.Result<Result, any Error>>, @Sendable () -> Void) {
@@ -34,7 +36,7 @@ extension WebSocketSidecar {
       } catch {
         result = .failure(error)
       }
-      // Counted out first, so that whoever sees the result finds the task gone.
+      // Uncounted first: code that sees the result must find the task gone.
       self.tasks.ended(id)
       outcome.complete(result)
     }

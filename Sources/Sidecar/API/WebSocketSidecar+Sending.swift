@@ -4,13 +4,16 @@ public import SidecarProtocol
 extension WebSocketSidecar {
   /// Sends a message (RFC 6455 §6.1).
   ///
-  /// Returns when the message is in the outbound queue, in the order of the calls; the sidecar writes it. Suspends while
-  /// ``WebSocketConfiguration/outboundCapacity`` bytes wait to be written, at most for `timeout` (default: as long as it
-  /// takes, the sidecar's life at most). With `compress` false, the message is not compressed even where that was
-  /// agreed on: for what does not shrink, or must not be guessed from its size.
+  /// Returns when the message is in the outbound queue, in the order of the calls. Suspends while
+  /// ``WebSocketConfiguration/outboundCapacity`` bytes wait to be written.
   ///
-  /// Throws ``WebSocketError/timedOut(_:)`` or ``WebSocketError/cancelled`` (then the message was not queued),
-  /// ``WebSocketError/closed(_:)``, or what ended the connection.
+  /// - Parameters:
+  ///   - message: The message.
+  ///   - compress: Whether to compress it, if that was agreed on. Pass false for data that does not shrink, or whose
+  ///     size must not reveal it. Default: true.
+  ///   - timeout: How long to wait. Default: nil, as long as the connection lives.
+  /// - Throws: ``WebSocketError/timedOut(_:)`` or ``WebSocketError/cancelled`` (the message was not queued then),
+  ///   ``WebSocketError/closed(_:)``, or what ended the connection.
   public nonisolated func send(
     _ message: WebSocketMessage, compress: Bool = true, timeout: Duration? = nil
   ) async throws(WebSocketError) {
@@ -62,15 +65,17 @@ extension WebSocketSidecar {
 
   /// Sends a message if that is possible without waiting: from a message handler, or any code that is not asynchronous.
   ///
-  /// Returns false, and sends nothing, when the outbound queue is full or the connection is not open yet. Throws
-  /// ``WebSocketError/closed(_:)`` or what ended the connection.
+  /// In a message handler there is always room.
+  ///
+  /// - Returns: False, and nothing is sent, if the outbound queue is full or the connection is not open yet.
+  /// - Throws: ``WebSocketError/closed(_:)``, or what ended the connection.
   public nonisolated func trySend(_ message: WebSocketMessage) throws(WebSocketError) -> Bool {
     try sendQueue.send(message, orWait: nil).wasQueued()
   }
 
   /// Sends a copy of `bytes` as a message if that is possible without waiting; see ``trySend(_:)``.
   ///
-  /// Throws ``WebSocketError/invalidText(offset:)`` too, if it is to be text and is not UTF-8.
+  /// - Throws: What ``trySend(_:)`` throws; ``WebSocketError/invalidText(offset:)`` if text is not UTF-8.
   public nonisolated func trySend(_ kind: MessageKind, _ bytes: RawSpan) throws(WebSocketError) -> Bool {
     let sendQueue = sendQueue
     return try bytes.withUnsafeBytes { bytes throws(WebSocketError) in
@@ -85,11 +90,13 @@ extension WebSocketSidecar {
 
   /// Sends a Ping and returns how long the Pong took (RFC 6455 §5.5.2).
   ///
-  /// `payload` has at most 125 bytes; by default it is one that no other Ping of this process has. Waits at most for
-  /// `timeout` (default: as long as the connection lives), for the connection to open too.
+  /// Waits for the connection to open first.
   ///
-  /// Throws ``WebSocketError/pingTooLong(byteCount:)``, ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled``,
-  /// ``WebSocketError/closed(_:)`` or what ended the connection.
+  /// - Parameters:
+  ///   - payload: At most 125 bytes. Default: nil, a payload that no other Ping of this process has.
+  ///   - timeout: How long to wait. Default: nil, as long as the connection lives.
+  /// - Throws: ``WebSocketError/pingTooLong(byteCount:)``, ``WebSocketError/timedOut(_:)``,
+  ///   ``WebSocketError/cancelled``, ``WebSocketError/closed(_:)``, or what ended the connection.
   @discardableResult
   public nonisolated func ping(
     _ payload: [UInt8]? = nil, timeout: Duration? = nil

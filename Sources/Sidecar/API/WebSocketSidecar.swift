@@ -2,16 +2,23 @@ public import SidecarExecutor
 public import SidecarProtocol
 internal import SidecarTransport
 
-/// Takes a message on the sidecar's thread, where it lies in the read buffer.
+/// Receives a message on the sidecar's thread, in the read buffer.
 ///
-/// `bytes` is valid only during the call, which the compiler checks; text is valid UTF-8. The fastest way to receive:
-/// nothing is copied, allocated or handed over, if the message lies whole and uncompressed in a read. Until it returns, the sidecar can't read or write, nor can any other on
-/// the same thread: keep it short, and never block in it. Answer with ``WebSocketSidecar/trySend(_:_:)``. It is not called
-/// any more once a shutdown has been requested.
+/// The fastest way to receive: nothing is copied, allocated or handed to another thread, if the message is uncompressed
+/// and arrives whole in one read. Answer with ``WebSocketSidecar/trySend(_:_:)``, which always queues what a handler
+/// sends: while the outbound queue is full, the handler is not called.
+///
+/// Until the handler returns, no sidecar on the same thread can read or write. Keep it short, and never block in it. It
+/// is not called any more once a shutdown has been requested.
+///
+/// - Parameters:
+///   - sidecar: The sidecar that received the message.
+///   - kind: Whether the message is text or binary.
+///   - bytes: The message; text is valid UTF-8. Valid only during the call, which the compiler checks.
 public typealias MessageHandler =
   @Sendable (_ sidecar: WebSocketSidecar, _ kind: MessageKind, _ bytes: RawSpan) -> Void
 
-/// A WebSocket connection that is run by a thread of its own.
+/// Runs a WebSocket connection on a thread of its own.
 ///
 /// ```swift
 /// let sidecar = try await WebSocketSidecar.connect(to: "ws://localhost:9000/feed")
@@ -24,12 +31,13 @@ public typealias MessageHandler =
 /// and receiving happen on the caller's side of two bounded queues. To run code of your own on the thread, see
 /// ``run(_:)``.
 ///
-/// Always end a sidecar with ``shutdown(within:keepingUnread:)``, or use ``withWebSocketSidecar(_:configuration:shutdownWithin:_:)``,
-/// which does. Dropping the last reference also closes the socket and ends the thread, but without waiting for the peer.
+/// Always end a sidecar with ``shutdown(within:keepingUnread:)``, or use
+/// ``withWebSocketSidecar(_:configuration:shutdownWithin:_:)``, which does. Dropping the last reference also closes the
+/// socket and ends the thread, but does not wait for the peer.
 ///
-/// Everything can be called from any task and any thread, at any time. Every call ends. On a sidecar that is closing or closed,
-/// work fails with ``WebSocketError/closed(_:)``, or with what ended the connection; receiving ends, and closing and shutting down
-/// return how it ended.
+/// Every member can be used from any task and any thread, at any time, and every call ends. On a sidecar that is
+/// closing or closed, work fails with ``WebSocketError/closed(_:)``, or with what ended the connection. Receiving ends.
+/// Closing and shutting down return how the connection ended.
 public actor WebSocketSidecar {
   /// The thread that runs the sidecar. Actors of your own can be pinned to it too.
   public nonisolated let thread: SidecarThread
@@ -49,15 +57,19 @@ public actor WebSocketSidecar {
 
   /// Starts a thread, and connecting, and returns without waiting for either.
   ///
-  /// Use it where the connection has to be observed, or shut down, while it is being made; otherwise use
+  /// Use it to observe or shut down a connection while it is being opened; otherwise use
   /// ``connect(to:configuration:on:handler:)``. Sends wait until the connection is open.
   ///
-  /// Where the sidecar has a thread of its own and the host is an address, the first system calls of connecting are made here,
-  /// while there is no thread yet; none of them waits. With `sharedThread`, the sidecar shares that thread with whatever else runs on
-  /// it, and the thread goes on when the sidecar ends. With `handler`, messages are handed to it on the thread, and there is nothing to receive elsewhere.
+  /// If the sidecar has a thread of its own and the host is an address, the first system calls are made here, before
+  /// there is a thread. None of them waits.
   ///
-  /// Throws ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
-  /// ``WebSocketError/systemResources(_:)``.
+  /// - Parameters:
+  ///   - url: A `ws` URL.
+  ///   - configuration: How to connect, what to accept, and how long to wait.
+  ///   - sharedThread: A thread to run on, which continues when the sidecar ends. Default: nil, a thread of its own.
+  ///   - handler: Called with each message, on the thread; there is nothing to receive elsewhere then. Default: nil.
+  /// - Throws: ``WebSocketError/invalidURL(_:reason:)``, ``WebSocketError/invalidConfiguration(reason:)`` or
+  ///   ``WebSocketError/systemResources(_:)``.
   public init(
     _ url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil,
     handler: MessageHandler? = nil
@@ -106,12 +118,16 @@ public actor WebSocketSidecar {
 
   /// Connects to a `ws` URL, and returns when the connection is open.
   ///
-  /// Tries every address of the host (RFC 8305) and performs the opening handshake (RFC 6455 §4.1), each step within its
-  /// time in the configuration. If that fails, or the task is cancelled, everything is cleaned up before the error is
-  /// thrown, for which there is 1 s; only a look-up that hangs may go on. For `sharedThread` and `handler` see
-  /// ``init(_:configuration:on:handler:)``.
+  /// Tries every address of the host (RFC 8305) and performs the opening handshake (RFC 6455 §4.1), each step within
+  /// its time-out in the configuration. If that fails, or the task is cancelled, everything is cleaned up within 1 s
+  /// before the error is thrown; only a look-up that hangs may continue.
   ///
-  /// Throws a ``WebSocketError`` that says which step failed and why.
+  /// - Parameters:
+  ///   - url: A `ws` URL.
+  ///   - configuration: How to connect, what to accept, and how long to wait.
+  ///   - sharedThread: A thread to run on, which continues when the sidecar ends. Default: nil, a thread of its own.
+  ///   - handler: Called with each message, on the thread; there is nothing to receive elsewhere then. Default: nil.
+  /// - Throws: A ``WebSocketError`` that says which step failed, and why.
   public static func connect(
     to url: String, configuration: WebSocketConfiguration = .init(), on sharedThread: SidecarThread? = nil,
     handler: MessageHandler? = nil
@@ -128,8 +144,8 @@ public actor WebSocketSidecar {
 
   /// Waits until the connection is open; returns at once if it is, or was.
   ///
-  /// Throws the error that connecting failed with, ``WebSocketError/closed(_:)`` if the sidecar was ended before, or
-  /// ``WebSocketError/cancelled``.
+  /// - Throws: The error that connecting failed with, ``WebSocketError/closed(_:)`` if the sidecar was ended before
+  ///   that, or ``WebSocketError/cancelled``.
   public nonisolated func connected() async throws(WebSocketError) {
     _ = try await opening(until: .never)
   }

@@ -61,8 +61,8 @@ struct URLSyntaxError: Error {
 
 /// The components of a URL as they were written (RFC 3986 §3), with what RFC 6455 §3 does not allow refused.
 ///
-/// Bytes, because every delimiter is ASCII: working on `Substring` made connecting take a fifth more instructions. Their
-/// indices are the offsets in the URL.
+/// Bytes, because every delimiter is ASCII: working on `Substring` made connecting take a fifth more instructions.
+/// Their indices are the offsets in the URL.
 struct URLParts {
   let host: ArraySlice<UInt8>
   /// What follows the colon; nil without one.

@@ -7,7 +7,12 @@
 /// }
 /// ```
 ///
-/// The shutdown has `bound` (default: 5 s). Throws what connecting throws, see ``WebSocketSidecar/connect(to:configuration:on:handler:)``, and what `body` throws.
+/// - Parameters:
+///   - url: A `ws` URL.
+///   - configuration: How to connect, what to accept, and how long to wait.
+///   - bound: How long the shutdown may take. Default: 5 s.
+///   - body: Uses the sidecar.
+/// - Throws: What ``WebSocketSidecar/connect(to:configuration:on:handler:)`` throws, and what `body` throws.
 public func withWebSocketSidecar<Result>(
   _ url: String, configuration: WebSocketConfiguration = .init(), shutdownWithin bound: Duration = .seconds(5),
   _ body: (WebSocketSidecar) async throws -> Result

@@ -22,7 +22,7 @@ extension Connection {
   /// Carries out a step of the closing handshake.
   func carryOut(_ reply: WebSocketConnection.Reply) {
     let settled = protocolState.settledEnd.map { closeStatus($0, because: nil) }
-    // Published before anyone is told.
+    // Published before any wait ends.
     if let settled { shared.status.complete(settled) }
     if let payload = reply.close {
       shared.sendQueue.sendClose(payload, refusingWith: settled?.refusal ?? .closed(nil))
@@ -31,10 +31,10 @@ extension Connection {
     guard case .connected = phase else { return }
     switch reply.next {
     case .carryOn, .awaitClose: break
-    // A client is never told to end the stream itself (RFC 6455 §7.1.1).
+    // The protocol never lets a client end the stream first (RFC 6455 §7.1.1).
     case .awaitEndOfStream, .endStream: awaitEndOfStream()
     }
-    // Nothing can change the status now: nobody has to wait for the end of the stream to learn it.
+    // Nothing can change the status now, so waits need not last until the end of the stream.
     if let settled { _ = shared.release(settled) }
   }
 

@@ -2,7 +2,7 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Receiving: turns of reading, each bounded in bytes and in work, so that the connections on a thread share it fairly.
+/// Receiving: read turns, each bounded in bytes and in work, so that the connections on a thread share it fairly.
 extension Connection: ReadinessHandler {
   /// How many times the read buffer is filled in one turn: 768 KiB, a quarter of a millisecond.
   private static let readsPerTurn = 12
@@ -27,7 +27,7 @@ extension Connection: ReadinessHandler {
       registration, interest: stream.interest(reading: reader.pause == nil, writing: !unsent.isEmpty))
   }
 
-  /// Both directions are over while reading is paused: senders are told now, receivers after what can still be read.
+  /// Both directions are over while reading is paused: senders fail now, receivers after what can still be read.
   private func rememberHangUp() {
     reader.hasHungUp = true
     stopPolling()
@@ -36,7 +36,8 @@ extension Connection: ReadinessHandler {
 
   // MARK: Turns
 
-  /// Reads what has arrived, within one turn, and delivers it together: a receiver is resumed once a turn, not once a read.
+  /// Reads what has arrived, within one turn, and delivers it together: a receiver is resumed once a turn, not once a
+  /// read.
   func readTurn() {
     guard case .connected(let stream) = phase else { return }
     protocolState.inflateBudget = min(Connection.deliveredPerTurn.bytes, configuration.inboundCapacity)
@@ -157,7 +158,7 @@ extension Connection: ReadinessHandler {
     return true
   }
 
-  /// Lets go of a read that is over. Its memory belongs to the sink, and to the messages in it.
+  /// Releases a read that is over. Its memory belongs to the sink, and to the messages in it.
   func discardPendingInput() {
     guard reader.pendingInput != nil else { return }
     reader.pendingInput = nil
@@ -220,7 +221,7 @@ extension Connection: ReadinessHandler {
     case .ping(let payload, let answer): if answer { sendPong(payload) }
     case .pong(let payload): shared.pings.receive(payload)
     case .close(_, let reply), .violation(_, let reply):
-      // Messages that came before are delivered before the end is told.
+      // Messages that came before are delivered before the end.
       deliverMessages()
       carryOut(reply)
     // A client receives no requests, and a pause ends the parsing.

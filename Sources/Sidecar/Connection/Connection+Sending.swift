@@ -65,7 +65,7 @@ extension Connection {
     reader.hasHungUp = true
     stopPolling()
     shared.releaseSenders(.connectionLost(streamError))
-    // Posted: a turn of reading may be what has called this.
+    // Posted: a read turn may have called this.
     if reader.pause == nil { postTurn() }
   }
 }

@@ -2,12 +2,13 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Runs one WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second one.
+/// Runs one WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second
+/// one.
 ///
 /// It moves bytes and time between a `ByteStream` and a `WebSocketConnection`, which decides what they mean. An actor
-/// pinned to the sidecar's thread: the compiler checks that its state is touched only there. It is entered from the event
-/// loop's callbacks and from posted closures, both already on the thread. Nothing here suspends; waiting means a timer or
-/// a descriptor of the loop.
+/// pinned to the sidecar's thread: the compiler checks that its state is touched only there. It is entered from the
+/// event loop's callbacks and from posted closures, both already on the thread. Nothing here suspends; waiting means a
+/// timer or a descriptor of the loop.
 ///
 /// What other threads share with it is in ``SharedConnectionState``.
 actor Connection {
@@ -19,7 +20,7 @@ actor Connection {
     /// There is a stream: the handshake, messages, closing.
     case connected(ByteStream)
 
-    /// Everyone has been told, but a sender still writes to the stream.
+    /// All waits have ended, but a sender still writes to the stream.
     case ending(ByteStream?, CloseStatus)
     case ended
   }
@@ -44,7 +45,7 @@ actor Connection {
   @exclusivity(unchecked) var inboxSink = InboxSink()
   /// What is being written. Not empty between turns only if the kernel took no more.
   @exclusivity(unchecked) var unsent = ByteBuffer()
-  /// True if the turn of reading has queued a Pong, which is written at its end.
+  /// True if the read turn has queued a Pong, which is written at its end.
   @exclusivity(unchecked) var turnMustFlush = false
 
   /// The deadline of the current step.
@@ -93,11 +94,11 @@ actor Connection {
     loopEndObserver = thread.loop.whenEnding { failure in
       self.onThread(failure) { connection, failure in connection.threadEnds(because: failure) }
     }
-    // A thread that has been told to stop takes no new connections.
+    // A thread that was asked to stop takes no new connections.
     if loopEndObserver == nil { abort(.threadEnded) } else { connect() }
   }
 
-  /// The thread has been told to end, or can no longer poll: the connection ends with it, and so does the sidecar.
+  /// Ends the connection and the sidecar with their thread, which was asked to stop or can no longer poll.
   private func threadEnds(because failure: SystemError?) {
     abort(failure.map { .systemResources($0) } ?? .threadEnded)
     sidecar?.coordinator.request(bound: .zero, keepingUnread: true, payload: .goingAway)
@@ -144,7 +145,7 @@ actor Connection {
     }
   }
 
-  /// Ends the connection: everyone is told, then the stream is closed.
+  /// Ends the connection: releases all waits, then closes the stream.
   func finish(_ status: CloseStatus) {
     let stream: ByteStream?
     switch phase {

@@ -11,7 +11,8 @@ final class PendingPings: Sendable {
 
   private static let nextNumber = Atomic<UInt64>(0)
 
-  /// The payload of a Ping (RFC 6455 §5.5): `bytes` if they are not too many, or one that no other Ping of this process has.
+  /// The payload of a Ping (RFC 6455 §5.5): `bytes` if they are not too many, or one that no other Ping of this process
+  /// has.
   static func payload(_ bytes: [UInt8]?) throws(WebSocketError) -> WebSocketPayload {
     if let bytes {
       guard bytes.count <= 125 else { throw .pingTooLong(byteCount: bytes.count) }
@@ -34,7 +35,7 @@ final class PendingPings: Sendable {
 
   private let state = Locked(State())
 
-  /// Notes a Ping that is about to be sent; after the end, its answer is the error.
+  /// Records a Ping that is about to be sent; after the end, its answer is the error.
   func expect(_ payload: WebSocketPayload, answer: Answer) {
     let end = state.withLock { state in
       if state.end == nil { state.pending.append(Pending(payload: payload, sent: .now, answer: answer)) }
@@ -43,7 +44,7 @@ final class PendingPings: Sendable {
     if let end { answer.complete(.failure(end)) }
   }
 
-  /// Forgets a Ping that nobody waits for any more.
+  /// Forgets a Ping whose caller has given up.
   func forget(_ answer: Answer) {
     state.withLock { state in state.pending.removeAll { $0.answer === answer } }
   }

@@ -19,9 +19,10 @@ struct ReadState: ~Copyable {
 
   var pause: Pause?
   var pendingInput: PendingInput?
-  /// True if a turn of reading has been posted, because the poller cannot see the pending input.
+  /// True if a read turn has been posted, because the poller cannot see the pending input.
   var turnIsPosted = false
   /// True once the poller has reported the end of both directions while reading was paused. The descriptor is no longer
-  /// polled then, because the poller would report this for ever; what the kernel still holds is read as room appears.
+  /// polled then, because the poller would report this again and again; what the kernel still holds is read as room
+  /// appears.
   var hasHungUp = false
 }

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// Tells the sidecar thread when a reply is outstanding and a receiver is waiting; the loop then busy-polls briefly.
 ///
-/// A reply is outstanding when something was sent since the peer was last heard. The sender and the receiver may come in
-/// either order. Only a hint: it may come late or be missed, and nothing but latency depends on it.
+/// A reply is outstanding when something was sent since the peer was last heard. The sender and the receiver may come
+/// in either order. Only a hint: it may come late or be missed, and nothing but latency depends on it.
 final class ResponseHint: Sendable {
   private let thread: SidecarThread?
   private let hasHeardPeer = Atomic(true)

@@ -16,7 +16,7 @@ struct SharedConnectionState: Sendable {
   let opened = Promise<Result<Opening, WebSocketError>>()
   /// When opening has failed, also if the application holds the thread, whose timers cannot notice then.
   let openingDeadline: Deadline
-  /// How the connection ends, as soon as nothing can change it. Set before anyone is told that it is over.
+  /// How the connection ends, as soon as nothing can change it. Set before any wait ends.
   let status = Promise<CloseStatus>()
   /// Callers that wait for the end. Set last, when the descriptor is closed.
   let ended = Promise<CloseStatus>()
@@ -65,7 +65,7 @@ struct SharedConnectionState: Sendable {
   /// Refuses new work, because the application has asked for the end.
   ///
   /// Receivers are released when it is known how the connection ended, which the shutdown bounds: so `closeStatus` is
-  /// there when they are told.
+  /// set when they return.
   func stopAccepting(keepingUnread: Bool) {
     mayCallHandler.set(false)
     opened.complete(.failure(.closed(nil)))

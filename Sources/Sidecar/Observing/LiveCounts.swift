@@ -1,6 +1,6 @@
 internal import SidecarExecutor
 
-/// What this library keeps alive in this process, to assert that nothing leaks.
+/// Counts what this library keeps alive in this process, to assert that nothing leaks.
 ///
 /// ```swift
 /// let before = LiveCounts.current
@@ -8,8 +8,8 @@ internal import SidecarExecutor
 /// assert(LiveCounts.current == before)
 /// ```
 ///
-/// Everything is counted out before the `shutdown` that ends it returns. The threads and sockets of a `TestServer` in this process
-/// are counted with the others.
+/// A `shutdown` uncounts everything that it ends before it returns. The threads and sockets of a `TestServer` in this
+/// process are counted too. The few threads that all sidecars share, and that stay, are not.
 public struct LiveCounts: Hashable, Sendable, CustomStringConvertible {
   /// Sidecars that have been made and whose shutdown is not over.
   public let sidecars: Int

@@ -6,12 +6,12 @@ public import SidecarProtocol
 /// for try await message in sidecar.inbound { … }
 /// ```
 ///
-/// Ends when the connection ends in order (see ``CloseStatus/isOrderly``), and throws the same error as every other call
-/// otherwise. Stays on the caller's executor: an element that has arrived is taken without a hop. Each message is
-/// delivered once, to whoever asks first.
+/// Ends when the connection ends in order (see ``CloseStatus/isOrderly``), and throws the same error as every other
+/// call otherwise. Stays on the caller's executor: an element that has arrived is taken without a hop. Each message is
+/// delivered once, to the first that asks.
 ///
-/// In a task that is cancelled, throws ``WebSocketError/cancelled`` where it would wait. It does not look at each message, but
-/// whenever what arrived together is used up: so a loop ends soon, however fast messages come, and none is lost.
+/// In a cancelled task, throws ``WebSocketError/cancelled`` where it would wait. Cancellation is checked after each
+/// batch of messages that arrived together, so a loop ends soon however fast messages come, and none is lost.
 public struct InboundMessages: AsyncSequence, Sendable {
   /// A message.
   public typealias Element = WebSocketMessage
@@ -24,7 +24,7 @@ public struct InboundMessages: AsyncSequence, Sendable {
     self.sidecar = sidecar
   }
 
-  /// Makes an iterator over the messages that nobody has taken yet.
+  /// Makes an iterator over the messages that have not been received yet.
   public func makeAsyncIterator() -> Iterator {
     Iterator(sidecar: sidecar, inbox: sidecar.inbox)
   }

@@ -9,9 +9,9 @@ internal import Synchronization
 /// batch, not once a message. Several receivers may ask at once; each message goes to exactly one of them, first come,
 /// first served.
 ///
-/// Bounded by bytes: when the back holds `capacity` of them, the connection stops reading until a receiver takes the back.
-/// Soft limit, checked after each turn of reading: at most twice the capacity and one turn's messages are held. Each
-/// message is charged an overhead, because a queue of empty messages needs memory too.
+/// Bounded by bytes: when the back holds `capacity` of them, the connection stops reading until a receiver takes the
+/// back. Soft limit, checked after each read turn: at most twice the capacity and one turn's messages are held.
+/// Each message is charged an overhead, because a queue of empty messages needs memory too.
 ///
 /// Lock order: front before back.
 @usableFromInline
@@ -108,7 +108,8 @@ final class Inbox: Sendable {
 
   // MARK: From anywhere
 
-  /// Stops pausing the reader, because the closing handshake needs it: what comes over the capacity is dropped and counted.
+  /// Stops pausing the reader, because the closing handshake needs it: what comes over the capacity is dropped and
+  /// counted.
   func letOverflow() {
     back.withLock { back in
       if back.intake == .pausing { back.intake = .overflowing }
@@ -146,7 +147,7 @@ final class Inbox: Sendable {
     for receiver in receivers { receiver.resume(returning: end) }
   }
 
-  /// Says that the application has asked for the end: receivers are told nothing else, however the connection ends.
+  /// Says that the application has asked for the end: receivers see nothing else, however the connection ends.
   func requestEnd() {
     back.withLock { $0.endWasRequested = true }
   }
@@ -164,8 +165,8 @@ final class Inbox: Sendable {
 
   /// Suspends for the next message or the end, at most until `deadline`.
   ///
-  /// In a cancelled task, messages are moved to the front only if they are the last ones: otherwise a loop over messages
-  /// that never stop coming would not end.
+  /// In a cancelled task, messages are moved to the front only if they are the last ones: otherwise a loop over
+  /// messages that never stop coming would not end.
   func next(until deadline: Deadline) async -> ReceiveResult<WebSocketMessage> {
     if let result = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return result.map { $0.message } }
     responseHint.receiverWaits()
@@ -174,7 +175,7 @@ final class Inbox: Sendable {
     defer { timer?.cancel() }
     return await withTaskCancellationHandler {
       await TaskWaiter.wait { task in
-        // The timer or the cancellation may have come, and found nobody to resume: check again under the lock.
+        // The timer or the cancellation may have come, and found no receiver to resume: check again under the lock.
         let result = next { back in
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
@@ -263,10 +264,10 @@ final class Inbox: Sendable {
     }
   }
 
-  /// True if so many messages wait that reading is paused.
+  /// True if reading is paused because the inbox is full.
   var isFull: Bool { back.withLock { $0.readingIsPaused } }
 
-  /// How many messages nobody has taken yet.
+  /// How many messages have not been received.
   var unreadCount: Int { front.withLock { front in front.count + back.withLock { $0.messages.count } } }
 
   /// True if a receiver waits.

@@ -1,6 +1,6 @@
 internal import SidecarProtocol
 
-/// Collects the messages of one turn of reading, so that they enter the inbox together.
+/// Collects the messages of one read turn, so that they enter the inbox together.
 struct InboxSink: MessageSink, ~Copyable {
   private var arena = PayloadArena()
   private var messages = MessageQueue()

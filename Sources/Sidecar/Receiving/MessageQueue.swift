@@ -1,10 +1,10 @@
 internal import SidecarProtocol
 
-/// A queue of messages with one owner: filled at one end, emptied at the other, and moved as a whole.
+/// A queue of messages with one owner: filled at one end, emptied at the other, and moved whole.
 ///
-/// Messages are moved and never copied, so no reference count changes between the read buffer and the receiver; an array
-/// costs three times as much. `swap` exchanges two queues and keeps the memory of both in use. Small messages are entries
-/// of many messages each.
+/// Messages are moved and never copied, so no reference count changes between the read buffer and the receiver; an
+/// array costs three times as much. `swap` exchanges two queues and keeps the memory of both in use. Small messages are
+/// entries of many messages each.
 struct MessageQueue: ~Copyable {
   private var base: UnsafeMutablePointer<QueuedMessage>?
   private var capacity = 0

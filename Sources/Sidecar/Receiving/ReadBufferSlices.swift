@@ -2,9 +2,9 @@ internal import SidecarProtocol
 
 /// The memory of one read, in which large messages become payloads without a copy.
 ///
-/// The gain is not the copy but the fresh memory that each message would need. Only a read that is at least half full is
-/// shared, and only with messages of at least an eighth of the memory: so a few bytes do not keep 64 KiB alive, and a
-/// connection with little to read does not allocate a buffer for each message.
+/// The gain is not the copy but the fresh memory that each message would need. Only a read that is at least half full
+/// is shared, and only with messages of at least an eighth of the memory: so a few bytes do not keep 64 KiB alive, and
+/// a connection with little to read does not allocate a buffer for each message.
 struct ReadBufferSlices: ~Copyable {
   private let memory: UnsafeMutableRawBufferPointer
   private let isWorthSharing: Bool

@@ -2,9 +2,9 @@ internal import SidecarExecutor
 
 /// Decides when a connection whose socket is empty reads again before its thread sleeps.
 ///
-/// Waking a thread takes ten times as long as a read that finds nothing, and on a virtual machine longer than the peer needs
-/// to send another 64 KiB. While much arrives, an empty socket is read a few more times, for about as long as a wake-up
-/// takes. ``SpinBackoff`` stops that where it finds nothing.
+/// Waking a thread takes ten times as long as a read that finds nothing, and on a virtual machine longer than the peer
+/// needs to send another 64 KiB. While much arrives, an empty socket is read a few more times, for about as long as a
+/// wake-up takes. ``SpinBackoff`` stops that where it finds nothing.
 ///
 /// The thread does not yield between two reads: another thread that wants the core would keep it for milliseconds.
 struct ReadSpin: ~Copyable {
@@ -22,7 +22,8 @@ struct ReadSpin: ~Copyable {
     if byteCount >= ReadSpin.muchInOneRead { isFlowing = true }
   }
 
-  /// Calls `look` until it returns true, at most ``looks`` times, if that is worthwhile. The socket has just been found empty.
+  /// Calls `look` until it returns true, at most ``looks`` times, if that is worthwhile. The socket has just been found
+  /// empty.
   mutating func lookAgain(_ look: () -> Bool) {
     guard isFlowing else { return }
     isFlowing = false

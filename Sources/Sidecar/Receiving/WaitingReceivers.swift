@@ -5,7 +5,7 @@ enum WaitingReceiver: Sendable {
   case task(TaskWaiter<ReceiveResult<QueuedMessage>>)
   case thread(ThreadWaiter)
 
-  /// Ends the wait, once. Only whoever took the receiver off the list calls this, and not under a lock.
+  /// Ends the wait, once. Called only by the code that took the receiver off the list, and not under a lock.
   func resume(returning result: consuming ReceiveResult<QueuedMessage>) {
     switch self {
     case .task(let task): task.resume(returning: result)

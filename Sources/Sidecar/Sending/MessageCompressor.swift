@@ -5,8 +5,8 @@ internal import Synchronization
 /// Compresses messages on their senders' threads, one after the other (RFC 7692 §7.2.1).
 ///
 /// Each message changes the window of the next, so compressed messages must be queued in the order in which they were
-/// compressed: `enqueue` runs under the lock. The lock order is this lock before the send queue's. Nothing else runs under
-/// it: no system call, no continuation.
+/// compressed: `enqueue` runs under the lock. The lock order is this lock before the send queue's. Nothing else runs
+/// under it: no system call, no continuation.
 final class MessageCompressor: Sendable {
   private struct State: ~Copyable {
     var deflater: Deflater?
@@ -23,8 +23,8 @@ final class MessageCompressor: Sendable {
     threshold.store(options.threshold, ordering: .releasing)
   }
 
-  /// Compresses no more, because a compressed message was lost: the peer's window would differ. Uncompressed messages may
-  /// be sent at any time (RFC 7692 §6).
+  /// Compresses no more, because a compressed message was lost: the peer's window would differ. Uncompressed messages
+  /// may be sent at any time (RFC 7692 §6).
   func stop() {
     threshold.store(.max, ordering: .releasing)
   }

@@ -7,9 +7,10 @@ internal import Synchronization
 ///
 /// A message is framed and masked on its sender's thread, straight into the queue. The ``WriteOwner`` writes it.
 ///
-/// Bounded by bytes: when `highWatermark` of them wait, senders wait until half of them are written. A message is queued
-/// whole while the queue is below the watermark, so the queue holds at most the watermark and one message of each sender.
-/// What a message handler sends is always queued: the connection is not read while the queue is above its watermark.
+/// Bounded by bytes: when `highWatermark` of them wait, senders wait until half of them are written. A message is
+/// queued whole while the queue is below the watermark, so the queue holds at most the watermark and one message of
+/// each sender. What a message handler sends is always queued: the connection is not read while the queue is above its
+/// watermark.
 final class SendQueue: Sendable {
   /// How the attempt to queue a message ended.
   enum EnqueueResult: Sendable {
@@ -77,7 +78,7 @@ final class SendQueue: Sendable {
 
   // MARK: From any thread
 
-  /// Queues a data message, and writes it if nobody else is writing.
+  /// Queues a data message, and writes it if no other thread is writing.
   func send(
     _ kind: MessageKind, _ payload: UnsafeRawBufferPointer, compress: Bool = true, orWait waiter: Promise<Void>?
   ) -> EnqueueResult {
@@ -260,8 +261,8 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// Queues a Pong for when the peer reads again, in place of an earlier one: a peer that sends Pings and does not read is
-  /// owed one Pong, not a queue of them (RFC 6455 §5.5.3).
+  /// Queues a Pong for when the peer reads again, in place of an earlier one: a peer that sends Pings and does not read
+  /// is owed one Pong, not a queue of them (RFC 6455 §5.5.3).
   func deferPong(_ payload: WebSocketPayload) {
     state.withLock { if mayQueueControl($0) { $0.frames.deferPong(payload) } }
   }
@@ -310,10 +311,11 @@ final class SendQueue: Sendable {
     for waiter in waiters { waiter.complete(()) }
   }
 
-  /// Drops what is queued and lets go of the stream; sends fail with `error` from now on. Senders that wait for room have
+  /// Drops what is queued and releases the stream; sends fail with `error` from now on. Senders that wait for room have
   /// been released by ``refuse(_:)``.
   ///
-  /// - Returns: True if the stream may be closed now. Otherwise a sender is writing, and requests a flush when it is done.
+  /// - Returns: True if the stream may be closed now. Otherwise a sender is writing, and requests a flush when it is
+  ///   done.
   func end(_ error: WebSocketError) -> Bool {
     state.withLock { state in
       state.phase = .ended(error)

@@ -1,7 +1,7 @@
 internal import SidecarExecutor
 
-/// Who writes to the stream. Only the owner does, and the stream is closed only while no sender owns it: so a sender can
-/// never write to a descriptor that was closed and reused.
+/// Who writes to the stream. Only the owner does, and the stream is closed only while no sender owns it: so a sender
+/// can never write to a descriptor that was closed and reused.
 enum WriteOwner {
   case nobody
 
@@ -14,8 +14,8 @@ enum WriteOwner {
 
 /// Decides whether a sender that finds the queue empty writes its message itself.
 ///
-/// A lone message is written by its sender: it pays no wake-up. In a burst the senders only queue, and the sidecar thread
-/// writes many messages in one system call.
+/// A lone message is written by its sender: it pays no wake-up. In a burst the senders only queue, and the sidecar
+/// thread writes many messages in one system call.
 struct InlineWritePolicy {
   /// Two sends within this time, with nothing received between them, are a burst.
   static let burstGap = Duration.microseconds(50)

@@ -1,12 +1,12 @@
 internal import SidecarExecutor
 internal import SidecarProtocol
 
-/// Ends a sidecar within a bound, whoever asks and whatever holds it up.
+/// Ends a sidecar within a bound, from any caller and against any delay.
 ///
-/// It owns no thread and no task. Events move it: the connection's end, the last task's end, the thread's end, and a timer
-/// that depends neither on the sidecar thread, which the application may hold, nor on the concurrency pool, which may be
-/// full. The ``ShutdownStateMachine`` decides what each event means; this carries it out, outside the lock. Callers of a
-/// shutdown only wait for the report.
+/// It owns no thread and no task. Events move it: the connection's end, the last task's end, the thread's end, and a
+/// timer that depends neither on the sidecar thread, which the application may hold, nor on the concurrency pool, which
+/// may be full. The ``ShutdownStateMachine`` decides what each event means; this carries it out, outside the lock.
+/// Callers of a shutdown only wait for the report.
 final class ShutdownCoordinator: Sendable {
   /// Completed when everything is over.
   let report = Promise<ShutdownReport>()
@@ -76,7 +76,7 @@ final class ShutdownCoordinator: Sendable {
     return report.wait(until: .never) ?? provisionalReport
   }
 
-  /// What there is to report so far, for a caller that cannot wait.
+  /// The report so far, for a caller that cannot wait.
   var provisionalReport: ShutdownReport {
     report.current ?? makeReport(state.withLock { $0 }, isFinal: false)
   }
@@ -107,9 +107,9 @@ final class ShutdownCoordinator: Sendable {
   func wake(at instant: MonotonicInstant, _ decision: Int) {
     let timer = DeadlineTimer(Deadline(instant)) { self.handle(.tick) }
     let obsolete = state.withLock { state in
-      // Several threads perform actions, and this one may be late. If the report has been published, nobody would cancel
-      // the timer, which retains the coordinator and the thread. And a later decision's timer must not be replaced: this
-      // one may have fired, and it would cancel the only one that still comes.
+      // Several threads perform actions, and this one may be late. If the report has been published, nothing would
+      // cancel the timer, which retains the coordinator and the thread. And a later decision's timer must not be
+      // replaced: this one may have fired, and it would cancel the only one that still comes.
       guard state.machine.state != .ended, decision >= state.timerDecision else { return Optional(timer) }
       state.timerDecision = decision
       defer { state.timer = timer }
@@ -131,8 +131,8 @@ final class ShutdownCoordinator: Sendable {
     let count = tasks.count
     guard count > 0 else { return tasks.cancelAll { self.handle(.tasksEnded) } }
     state.withLock { $0.cancelledTaskCount = count }
-    // The application's cancellation handlers run on the thread that cancels, and may block: not on this one, which serves
-    // the timers or the sidecar.
+    // The application's cancellation handlers run on the thread that cancels, and may block: not on this one, which
+    // serves the timers or the sidecar.
     BlockingWorkQueue.run { [tasks] in tasks.cancelAll { self.handle(.tasksEnded) } }
   }
 
@@ -142,11 +142,11 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func abandonThread() {
-    // A shared thread goes on, but it has not ended the connection: it is held all the same.
+    // A shared thread continues, but it has not ended the connection: it is held too.
     state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
     if ownsThread { thread.abandon() }
-    // What the thread cannot do in time: end every call that waits on the connection, and let the peer see the end of the
-    // stream. The descriptor stays with the thread.
+    // What the thread cannot do in time: end every call that waits on the connection, and let the peer see the end of
+    // the stream. The descriptor stays with the thread.
     connection.shared.sendQueue.abortStream()
     let status = connection.shared.release(
       connection.closeStatus(.abandoned, because: .timedOut(.closingHandshake)))

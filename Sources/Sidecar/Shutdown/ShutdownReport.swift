@@ -1,4 +1,4 @@
-/// What a shutdown did: each step, how long it took, and what could not be ended in time.
+/// Says what a shutdown did: each step, how long it took, and what could not be ended in time.
 ///
 /// ```swift
 /// let report = await sidecar.shutdown(within: .seconds(5))
@@ -11,9 +11,9 @@ public struct ShutdownReport: Hashable, Sendable {
     case completed
     /// There was nothing to do.
     case notNeeded = "not needed"
-    /// Its time was over, and what it was waiting for was given up.
+    /// Its time was over, and what it waited for was given up.
     case timedOut = "timed out"
-    /// The report was asked for on the sidecar's own thread, which can't wait for itself: the shutdown goes on.
+    /// The report was requested on the sidecar's own thread, which cannot wait for itself. The shutdown continues.
     case underWay = "under way"
   }
 
@@ -42,15 +42,15 @@ public struct ShutdownReport: Hashable, Sendable {
     public let bound: Duration
   }
 
-  /// Something that did not end in time, and that nobody waits for any more.
+  /// Something that did not end in time, and is no longer waited for.
   ///
-  /// It holds only memory of its own, and ends by itself once it can.
+  /// It refers only to memory of its own, and ends by itself once it can.
   public enum Abandoned: Hashable, Sendable, CustomStringConvertible {
-    /// The sidecar's thread, its own or a shared one: a closure or handler of the application's does not return.
+    /// The sidecar's thread, its own or a shared one: a closure or handler of the application does not return.
     case thread(name: String)
     /// Tasks that were started with `run` and do not react to cancellation.
     case tasks(count: Int)
-    /// A look-up by the system's resolver, which can't be stopped.
+    /// A look-up by the system's resolver, which cannot be stopped.
     case resolution(host: String)
 
     /// What was abandoned, and why.
@@ -76,8 +76,8 @@ public struct ShutdownReport: Hashable, Sendable {
   /// What did not end in time.
   public let abandoned: [Abandoned]
 
-  /// Whether everything ended in order: every step in time, nothing abandoned. Says nothing about how the connection
-  /// had fared before.
+  /// Whether everything ended in order: every step in time, nothing abandoned. Says nothing about the
+  /// connection before the shutdown.
   public var isClean: Bool {
     abandoned.isEmpty && steps.allSatisfy { $0.outcome == .completed || $0.outcome == .notNeeded }
   }

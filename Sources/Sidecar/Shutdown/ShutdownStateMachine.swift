@@ -8,8 +8,8 @@
 //      deadline the connection is aborted.
 //   3. Cancelling (the tasks): the tasks that were started on the sidecar are cancelled and awaited. After its deadline
 //      those that remain are abandoned.
-//   4. Joining (the thread): the thread is stopped and joined. After its deadline it is abandoned: it ends by itself when
-//      the code that holds it returns.
+//   4. Joining (the thread): the thread is stopped and joined. After its deadline it is abandoned: it ends by itself
+//      when the code that holds it returns.
 //
 // The machine decides and keeps the times; the coordinator carries out. Events and the time come from outside, so every
 // path is tested without a thread.
@@ -29,8 +29,8 @@
 //   ended       –                  –                      –                    –               –
 //
 // A tick before the deadline changes nothing; it is logged, so that a long wait is visible. The connection has the same
-// deadline for draining: if it notices first, connectionGivenUp comes in place of connectionEnded, and the step has timed
-// out all the same.
+// deadline for draining: if it notices first, connectionGivenUp comes in place of connectionEnded, and the step has
+// timed out all the same.
 
 internal import SidecarExecutor
 
@@ -74,8 +74,8 @@ struct ShutdownStateMachine: Sendable {
   /// How often a step that takes long is logged.
   static let logInterval = Duration.seconds(1)
   /// What a shutdown may take beyond its bound, so that even a bound of zero ends in order: time for tasks to react to
-  /// their cancellation, for the last turn of the loop, and for the join. Users are promised "at most 100 ms", which leaves
-  /// room for a loaded machine.
+  /// their cancellation, for the last turn of the loop, and for the join. Users are promised "at most 100 ms", which
+  /// leaves room for a loaded machine.
   static let grace = Duration.milliseconds(50)
   /// How long the shutdown waits for its last line to be logged.
   static let logGrace = Duration.milliseconds(20)

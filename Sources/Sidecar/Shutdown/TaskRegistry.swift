@@ -13,9 +13,9 @@ final class TaskRegistry: Sendable {
 
   private struct Entry {
     var cancel: (@Sendable () -> Void)?
-    /// Ends the wait of whoever called `run`, although the task has not ended.
+    /// Ends the wait of the caller of `run`, although the task has not ended.
     let release: @Sendable (WebSocketError) -> Void
-    /// The task has asked for the shutdown itself, and is waiting for it: it can't be waited for.
+    /// True if the task has requested the shutdown and waits for it, so that the shutdown cannot wait for the task.
     var isExempt = false
   }
 
@@ -52,7 +52,7 @@ final class TaskRegistry: Sendable {
     }
   }
 
-  /// Says how to cancel a task, now that it has started; cancels it if that was asked for in between.
+  /// Records how to cancel a task that has started; cancels it if that was requested in between.
   func started(_ id: ID, cancel: @escaping @Sendable () -> Void) {
     let isClosed = state.withLock { state in
       state.entries[id.number]?.cancel = cancel
@@ -61,7 +61,7 @@ final class TaskRegistry: Sendable {
     if isClosed { cancel() }
   }
 
-  /// Notes that a task has ended.
+  /// Removes a task that has ended.
   func ended(_ id: ID) {
     LiveCounters.tasks.decrement()
     let whenEmpty = state.withLock { state in
@@ -86,7 +86,8 @@ final class TaskRegistry: Sendable {
     state.withLock { $0.isClosed = true }
   }
 
-  /// Cancels every task, after ``close()``; `whenEmpty` is called once none is left to wait for, at once if there is none.
+  /// Cancels every task, after ``close()``; `whenEmpty` is called once none is left to wait for, at once if there is
+  /// none.
   ///
   /// Runs the application's cancellation handlers, which may take long.
   func cancelAll(whenEmpty: @escaping @Sendable () -> Void) {
@@ -98,15 +99,16 @@ final class TaskRegistry: Sendable {
     callNow?()
   }
 
-  /// Releases whoever waits for a task that is still running; returns how many such tasks there are. Those that wait for the
-  /// shutdown themselves are no such tasks: they return when it is over.
+  /// Releases the callers of tasks that are still running. Excludes tasks that are themselves awaiting this shutdown.
+  ///
+  /// - Returns: How many tasks are abandoned.
   func abandon() -> Int {
     let entries = state.withLock { $0.entries.values.filter { !$0.isExempt } }
     for entry in entries { entry.release(.closed(nil)) }
     return entries.count
   }
 
-  /// Releases whoever still waits for a task, when the shutdown is over.
+  /// Releases the callers of all tasks, after the shutdown.
   func abandonAll() {
     let entries = state.withLock { Array($0.entries.values) }
     for entry in entries { entry.release(.closed(nil)) }

@@ -3,9 +3,9 @@ internal import Synchronization
 /// Decides whether a loop without work polls for a moment before it sleeps.
 ///
 /// A thread takes some microseconds to fall asleep and wake up, or several tens where an idle core is given back to the
-/// host. A peer on the same network has answered by then. Whoever waits for an answer requests it here, and the loop
-/// polls without sleeping for at most ``length``, which is less than it may save. ``SpinBackoff`` stops it where the answers
-/// are slow.
+/// host. A peer on the same network has answered by then. Code that waits for an answer requests it here, and the loop
+/// polls without sleeping for at most ``length``, which is less than it may save. ``SpinBackoff`` stops it where the
+/// answers are slow.
 ///
 /// The loop does not yield between two polls: another thread that wants the core would keep it for milliseconds.
 ///

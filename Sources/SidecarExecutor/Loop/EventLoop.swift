@@ -5,9 +5,9 @@ package protocol ReadinessHandler: AnyObject {
 
 /// The loop that a sidecar thread runs: poll → I/O → timers → jobs, over and over.
 ///
-/// Fair by construction: one turn serves every descriptor that is ready (each handler does a bounded amount of work, and is
-/// called again if there is more), then the timers that are due, then the jobs that had arrived. What arrives during a turn
-/// waits for the next one.
+/// Fair by construction: one turn serves every descriptor that is ready (each handler does a bounded amount of work,
+/// and is called again if there is more), then the timers that are due, then the jobs that had arrived. What arrives
+/// during a turn waits for the next one.
 ///
 /// Ends when a stop is requested, or when the system does not let it poll: then ``failure`` says why.
 ///
@@ -37,8 +37,8 @@ package final class EventLoop {
   private let jobs: JobQueue
   let busyPoll = BusyPoll()
   private var wake: WakeSignal?
-  // Exclusivity is unchecked: all of this belongs to one thread, and no access lasts while a handler, an action or a job
-  // runs. The checks would take a quarter of a turn.
+  // Exclusivity is unchecked: all of this belongs to one thread, and no access lasts while a handler, an action or a
+  // job runs. The checks would take a quarter of a turn.
   @exclusivity(unchecked) private var poller: Poller?
   @exclusivity(unchecked) private var timers = TimerQueue()
   @exclusivity(unchecked) private var slots: [Slot] = []
@@ -174,7 +174,7 @@ package final class EventLoop {
   /// Why the loop ended, or is about to; nil if nothing failed.
   @exclusivity(unchecked) package private(set) var failure: SystemError?
 
-  /// Turns until a stop is requested or polling fails for good, runs the jobs that were there by then, and ends.
+  /// Turns until a stop is requested or polling keeps failing, runs the jobs that were there by then, and ends.
   func run() {
     while turn() {}
     serveJobs()

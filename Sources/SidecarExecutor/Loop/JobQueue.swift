@@ -19,12 +19,12 @@ enum Job {
 /// The jobs of a sidecar thread, in the order in which they came from any thread.
 ///
 /// Three rules:
-/// - **Only a loop that sleeps is woken.** The parked flag is written and read under the queue's lock. The loop sets it when it
-///   finds nothing to do, and clears it when it is awake; an enqueue in between clears it and signals. No job can slip in
-///   between.
+/// - **Only a loop that sleeps is woken.** The parked flag is written and read under the queue's lock. The loop sets it
+///   when it finds nothing to do, and clears it when it is awake; an enqueue in between clears it and signals. No job
+///   can slip in between.
 /// - **Order is arrival.** Priorities are ignored: reordering jobs would reorder frames.
-/// - **Nothing is lost.** Once the thread has ended, a fallback executor runs the jobs, one at a time and in order, on a worker
-///   of ``BlockingWorkQueue``. A task that awaits an actor whose thread is gone gets its turn, and its error.
+/// - **Nothing is lost.** Once the thread has ended, a fallback executor runs the jobs, one at a time and in order, on
+///   a worker of ``BlockingWorkQueue``. A task that awaits an actor whose thread is gone gets its turn, and its error.
 final class JobQueue: Sendable {
   private struct State {
     var waiting: [Job] = []
@@ -91,7 +91,7 @@ final class JobQueue: Sendable {
     signal(wake)
   }
 
-  /// Signals, now or, if the system refuses, as soon as it lets somebody: nobody else would signal again.
+  /// Signals, now or, if the system refuses, as soon as it accepts: no other code would signal again.
   private func signal(_ wake: WakeSignal?) {
     guard let wake, !wake.signal() else { return }
     TimerThread.shared.retry { wake.signal() }
@@ -125,8 +125,8 @@ final class JobQueue: Sendable {
     }
   }
 
-  /// Hands the queue over to the fallback executor, which runs the jobs that still wait or come later. The thread's last use
-  /// of it.
+  /// Hands the queue over to the fallback executor, which runs the jobs that still wait or come later. The thread's
+  /// last use of it.
   func end() {
     var released: WakeSignal?
     let needsFallback = state.withLock { state in

@@ -1,7 +1,7 @@
 /// Decides whether a loop whose poll failed goes on.
 ///
-/// The system may be short of memory for a moment: then the loop pauses, and goes on serving its timers and jobs in between.
-/// An error that stays, or that cannot go away, ends the loop.
+/// The system may be short of memory for a moment: then the loop pauses, and goes on serving its timers and jobs in
+/// between. An error that stays, or that cannot go away, ends the loop.
 struct PollRetry {
   /// How long polls may fail, one after the other, before the loop ends.
   static let limit = Duration.seconds(5)

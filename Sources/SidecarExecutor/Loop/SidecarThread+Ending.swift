@@ -5,7 +5,8 @@ extension SidecarThread {
   /// first. Jobs that have been enqueued are run. Not needed where the last reference is dropped anyway. Harmless when
   /// repeated.
   ///
-  /// - Parameter bound: How long to wait. A thread that a job holds for longer is abandoned: it ends by itself, once it can.
+  /// - Parameter bound: How long to wait. A thread that a job holds for longer is abandoned: it ends by itself, once it
+  ///   can.
   /// - Returns: Whether the thread has ended.
   public func shutdown(within bound: Duration = .seconds(5)) async -> Bool {
     requestStop()
@@ -41,8 +42,8 @@ extension SidecarThread {
 
   /// Suspends until the thread has ended and is joined, at most until `deadline`.
   ///
-  /// Cancellation does not end the wait: a cancelled task still cleans up. A task that runs on this thread may call it: while
-  /// it is suspended it does not hold the thread, and it continues on the fallback executor.
+  /// Cancellation does not end the wait: a cancelled task still cleans up. A task that runs on this thread may call it:
+  /// while it is suspended it does not hold the thread, and it continues on the fallback executor.
   ///
   /// - Returns: Whether the thread has ended.
   package func joined(until deadline: Deadline) async -> Bool {
@@ -55,7 +56,7 @@ extension SidecarThread {
     return hasEnded
   }
 
-  /// Gives the thread up: it ends by itself once it can, and nobody has to join it.
+  /// Gives the thread up: it ends by itself once it can, and need not be joined.
   package func abandon() {
     handle.abandon()
   }

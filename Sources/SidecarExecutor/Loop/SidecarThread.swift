@@ -10,8 +10,8 @@
 /// }
 /// ```
 ///
-/// Jobs run in the order in which they were enqueued, whatever their priority. No job is ever lost: one that comes after
-/// the thread's end runs on a fallback executor, one at a time and still isolated.
+/// Jobs run in the order in which they were enqueued, whatever their priority. No job is ever lost: one that comes
+/// after the thread's end runs on a fallback executor, one at a time and still isolated.
 ///
 /// The thread runs until it is told to stop or the last reference to it is dropped. It blocks all signals that another
 /// thread can handle. All members can be used from any thread.
@@ -28,8 +28,8 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Starts a thread.
   ///
   /// - Parameter name: The thread's name, of which the system shows the first 15 bytes.
-  /// - Throws: ``SystemError`` if the process is out of descriptors (one is needed) or threads. The first thread of the process
-  ///   also starts the few helper threads that deadlines and shutdowns rely on.
+  /// - Throws: ``SystemError`` if the process is out of descriptors (one is needed) or threads. The first thread of the
+  ///   process also starts the few helper threads that deadlines and shutdowns rely on.
   public convenience init(name: String = "sidecar") throws(SystemError) {
     try self.init(unstarted: name)
     try start()
@@ -45,14 +45,16 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
     ended = Promise()
   }
 
-  /// Runs `body` as if on the thread, which has not been started. What it begins goes on while the system makes the thread.
+  /// Runs `body` as if on the thread, which has not been started. What it begins goes on while the system makes the
+  /// thread.
   package func beforeStart(_ body: () -> Void) {
     jobs.asCurrent(body)
   }
 
   /// Starts the thread; to be called once.
   ///
-  /// - Throws: The error of `pthread_create`. What was begun for the thread has then ended as it does at a thread's end.
+  /// - Throws: The error of `pthread_create`. What was begun for the thread has then ended as it does at a thread's
+  ///   end.
   package func start() throws(SystemError) {
     let main = ThreadMain(jobs: jobs, loop: eventLoop, ended: ended)
     let context = Unmanaged.passRetained(main)
@@ -85,8 +87,8 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Runs a part of a task that prefers this thread. Called by the concurrency runtime.
   @_implements(TaskExecutor,enqueue(_:))
   public func enqueuePreferring(_ job: consuming ExecutorJob) {
-    // Both protocols require `enqueue(_:)`, for different purposes. A job that is run as the wrong kind believes that it has
-    // to change executors, and is enqueued again at every suspension point.
+    // Both protocols require `enqueue(_:)`, for different purposes. A job that is run as the wrong kind believes that
+    // it has to change executors, and is enqueued again at every suspension point.
     jobs.enqueue(.preferring(UnownedJob(job), asUnownedTaskExecutor()))
   }
 
@@ -109,7 +111,8 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   /// Whether the calling thread is any sidecar's thread, on which nothing may block.
   package static var isAnyCurrent: Bool { CurrentExecutor.marker != nil }
 
-  /// Runs `body` isolated to `actor`, which is pinned to this thread; stops the program if the calling code is not on it.
+  /// Runs `body` isolated to `actor`, which is pinned to this thread; stops the program if the calling code is not on
+  /// it.
   ///
   /// Does what `assumeIsolated` does. That one asks the runtime, which takes a thousand instructions to reach
   /// ``checkIsolated()``. And `body` need not capture anything, as it has an `argument`.

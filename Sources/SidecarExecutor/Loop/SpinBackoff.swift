@@ -2,9 +2,9 @@ internal import Synchronization
 
 /// Says when spinning is worth its time, from how it went before.
 ///
-/// After ``toleratedMisses`` misses in a row only one opportunity in ``opportunitiesPerAttempt`` is taken, until one is a hit.
-/// A hit saves the wake-up of a thread, some 5 µs, or tens on a virtual machine whose core was given away; a miss
-/// costs what the owner spins for.
+/// After ``toleratedMisses`` misses in a row only one opportunity in ``opportunitiesPerAttempt`` is taken, until one is
+/// a hit. A hit saves the wake-up of a thread, some 5 µs, or tens on a virtual machine whose core was given away; a
+/// miss costs what the owner spins for.
 ///
 /// ``shouldSpin()`` can be called from any thread, ``record(hit:)`` belongs to the one that spins.
 package struct SpinBackoff: ~Copyable {
@@ -13,7 +13,8 @@ package struct SpinBackoff: ~Copyable {
   /// Of how many opportunities one is taken after that.
   package static let opportunitiesPerAttempt: UInt32 = 16
 
-  /// Whether there is any spinning in this process. Spinning saves time and nothing else: tests turn it off to show that.
+  /// Whether there is any spinning in this process. Spinning saves time and nothing else: tests turn it off to show
+  /// that.
   package static var isEnabled: Bool {
     get { enabled.load(ordering: .relaxed) }
     set { enabled.store(newValue, ordering: .relaxed) }

@@ -6,9 +6,9 @@ package struct TimerID: Hashable, Sendable {
 
 /// Actions and when they are due, earliest first; equal times in the order of scheduling.
 ///
-/// A binary heap with cancellation by tombstone: cancelling removes the action at once, so that nothing it captured lives
-/// on, and leaves a dead entry in the heap. The entry is dropped when it reaches the top, or with all others when more than
-/// half of the entries are dead. The time is passed in; there is no clock here.
+/// A binary heap with cancellation by tombstone: cancelling removes the action at once, so that nothing it captured
+/// lives on, and leaves a dead entry in the heap. The entry is dropped when it reaches the top, or with all others when
+/// more than half of the entries are dead. The time is passed in; there is no clock here.
 package struct TimerQueue {
   package typealias Instant = MonotonicInstant
 
@@ -82,7 +82,7 @@ package struct TimerQueue {
 
   /// Names the earliest timer if it is due at `now`, each timer once.
   ///
-  /// Its action stays: ``cancel(_:)`` returns it, to whoever wants to run it or to get rid of it.
+  /// Its action stays: ``cancel(_:)`` returns it, to be run or released.
   mutating func nextDueTimer(at now: Instant) -> TimerID? {
     guard let due = nextDue(), due <= now else { return nil }
     return removeTop().timer

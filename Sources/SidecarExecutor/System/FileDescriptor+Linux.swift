@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// An open descriptor, closed exactly once: when its owner lets go of it.
+/// An open descriptor, closed exactly once: when its owner releases it.
 package struct FileDescriptor: ~Copyable {
   package let number: Int32
 
@@ -10,7 +10,7 @@ package struct FileDescriptor: ~Copyable {
   }
 
   deinit {
-    // Not retried on EINTR: on Linux the descriptor is closed either way, and a second close could hit somebody else's.
+    // Not retried on EINTR: on Linux the descriptor is closed either way, and a second close could hit a reused number.
     close(number)
   }
 }

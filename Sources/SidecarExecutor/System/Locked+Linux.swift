@@ -3,9 +3,9 @@ public import Glibc
 /// State that can only be touched while its lock is held.
 ///
 /// The state lives *inside* the lock: there is no way to read it without taking the lock. The lock is a heap-allocated
-/// pthread mutex and not `Synchronization.Mutex`, which ThreadSanitizer cannot see. The state is reached through a pointer,
-/// which costs no exclusivity check: the lock guarantees exclusivity. A structure that cannot be copied, and not a class,
-/// saves an object for each lock and can be specialised.
+/// pthread mutex and not `Synchronization.Mutex`, which ThreadSanitizer cannot see. The state is reached through a
+/// pointer, which costs no exclusivity check: the lock guarantees exclusivity. A structure that cannot be copied, and
+/// not a class, saves an object for each lock and can be specialised.
 ///
 /// The body of ``withLock(_:)`` runs no user code, resumes no continuation, releases no object of the application's and
 /// makes no system call that can wait.

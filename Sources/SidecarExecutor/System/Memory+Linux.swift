@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Memory from `malloc`, which whoever ends up with it returns with `free`.
+/// Memory from `malloc`, which its last owner frees with `free`.
 package enum Memory {
   /// Allocates `byteCount` bytes, uninitialised; stops the program if there are none.
   package static func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {

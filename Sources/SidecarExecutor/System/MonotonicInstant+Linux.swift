@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// A point in time, by the clock of every wait in this package: `CLOCK_MONOTONIC`, which nobody can set.
+/// A point in time, by the clock of every wait in this package: `CLOCK_MONOTONIC`, which cannot be set.
 ///
-/// Only a number. `ContinuousClock.Instant` has a layout that is known at run time only, and so has every structure that
-/// contains one: each access, copy and comparison would be a call through a table. It also goes on while the machine is
-/// suspended, unlike the clock of `epoll_wait` and of semaphores.
+/// Only a number. `ContinuousClock.Instant` has a layout that is known at run time only, and so has every structure
+/// that contains one: each access, copy and comparison would be a call through a table. It also goes on while the
+/// machine is suspended, unlike the clock of `epoll_wait` and of semaphores.
 ///
 /// Arithmetic never overflows: it ends at the first or last instant that there is.
 @frozen @usableFromInline

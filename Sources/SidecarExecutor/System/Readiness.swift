@@ -1,7 +1,7 @@
 /// What a descriptor is watched for, and what it turned out to be ready for.
 ///
-/// The values are the ones that Linux uses, so that translating costs nothing there; the C module asserts that they are.
-/// Inlinable, because other modules would otherwise build each set through generic code at run time.
+/// The values are the ones that Linux uses, so that translating costs nothing there; the C module asserts that they
+/// are. Inlinable, because other modules would otherwise build each set through generic code at run time.
 @usableFromInline
 package struct Readiness: OptionSet, Sendable, Hashable {
   @usableFromInline package let rawValue: UInt32

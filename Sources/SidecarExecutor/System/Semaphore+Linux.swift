@@ -3,7 +3,8 @@ internal import Glibc
 
 /// Blocks threads until they are signalled, or until a deadline.
 ///
-/// Not Dispatch's semaphore, which waits by the wall clock on Linux: setting the clock would change the length of a wait.
+/// Not Dispatch's semaphore, which waits by the wall clock on Linux: setting the clock would change the length of a
+/// wait.
 @usableFromInline
 package final class Semaphore: @unchecked Sendable {
   // Safe to share: a semaphore is made to be shared, and the pointer never changes.

@@ -19,7 +19,7 @@ package enum SystemFaults {
   /// Returns the errno value to fail with, or nil to let the call through. Called for each call, on the calling thread.
   package typealias Fault = @Sendable () -> Int32?
 
-  // The one thing that is looked at while there are no faults.
+  // The only thing that is read while there are no faults.
   private static let isArmed = Atomic(false)
   private static let faults = Locked<[Call: Fault]>([:])
 

@@ -11,8 +11,8 @@ package struct SystemThread: Sendable {
   ///
   /// - Parameters:
   ///   - name: The thread's name, of which the system keeps the first 15 bytes.
-  ///   - entry: A function at file scope. A closure in a context that is isolated to the main actor would be isolated too,
-  ///     and stop the program on the new thread.
+  ///   - entry: A function at file scope. A closure in a context that is isolated to the main actor would be isolated
+  ///     too, and stop the program on the new thread.
   /// - Throws: The error of `pthread_create`, such as `EAGAIN` when the process may have no more threads. Never waits.
   package init(
     _ name: String, entry: @convention(c) (UnsafeMutableRawPointer) -> Void, context: UnsafeMutableRawPointer
@@ -23,7 +23,7 @@ package struct SystemThread: Sendable {
     self.thread = thread
   }
 
-  /// Runs `body` on a thread of its own, which nobody joins.
+  /// Runs `body` on a thread of its own, which is never joined.
   ///
   /// - Throws: The error of `pthread_create`. `body` is released on the calling thread then.
   package static func detached(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {

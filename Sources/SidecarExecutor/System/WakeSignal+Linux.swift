@@ -4,11 +4,11 @@ internal import Synchronization
 
 /// Ends a poll from another thread: an `eventfd` that the poller watches.
 ///
-/// Whoever signals holds a reference, which keeps the descriptor open: its number cannot be closed and given to somebody
-/// else just before the write.
+/// A thread that signals holds a reference, which keeps the descriptor open: it cannot be closed, and its number
+/// reused, just before the write.
 package final class WakeSignal: Sendable {
   package let descriptor: Int32
-  /// A signal could not be written, and nobody has managed to repeat it yet.
+  /// A signal could not be written, and no repetition has succeeded yet.
   private let isOverdue = Atomic(false)
 
   package init() throws(SystemError) {

@@ -3,13 +3,13 @@
 /// A caller never waits for a thread to be made, and nothing here depends on Dispatch, whose `async` sleeps and retries
 /// in its caller for as long as the process can start no more threads.
 ///
-/// **One thread in reserve.** Before a thread runs a piece of work it makes sure that another one is idle, and starts one
-/// if not: work that blocks for good holds up nothing else. Threads in reserve end when they have had nothing to do for
-/// five seconds.
+/// **One thread in reserve.** Before a thread runs a piece of work it makes sure that another one is idle, and starts
+/// one if not: work that never returns holds up nothing else. Threads in reserve end when they have had nothing to do
+/// for five seconds.
 ///
-/// **When no thread can be had**, or there are ``maximumThreads`` already, work waits for a thread that is there, in order.
-/// If every one of them is blocked, the work waits for the first to return, or for the system to have another thread, which
-/// it is asked for every few milliseconds. Nothing is ever dropped.
+/// **When no thread can be had**, or there are ``maximumThreads`` already, work waits for a thread that is there, in
+/// order. If every one of them is blocked, the work waits for the first to return, or for the system to have another
+/// thread, which it is asked for every few milliseconds. Nothing is ever dropped.
 package final class BlockingWorkQueue: Sendable {
   /// A piece of work. It may block, and run code of the application's.
   package typealias Work = @Sendable () -> Void
@@ -31,7 +31,7 @@ package final class BlockingWorkQueue: Sendable {
     /// How many of the threads run no work.
     var idle = 0
 
-    /// Whether nobody would take the next piece of work.
+    /// Whether no thread is there to take the next piece of work.
     var lacksReserve: Bool { idle + starting <= 0 }
   }
 
@@ -69,8 +69,8 @@ package final class BlockingWorkQueue: Sendable {
 
   /// Runs `work` on a thread of this queue, soon.
   ///
-  /// - Throws: The error of `pthread_create` if the queue has no thread and the system none to give. `work` will not be run
-  ///   then.
+  /// - Throws: The error of `pthread_create` if the queue has no thread and the system none to give. `work` will not be
+  ///   run then.
   package func run(_ work: @escaping Work) throws(SystemError) {
     if state.withLock({ $0.threads == 0 }), let error = startThread(), state.withLock({ $0.threads == 0 }) {
       throw error
@@ -107,7 +107,8 @@ package final class BlockingWorkQueue: Sendable {
     TimerThread.shared.retry { [weak self] in self?.hasReserve() ?? true }
   }
 
-  /// Whether nothing waits for a thread that could be had: one is in reserve now, or no more are allowed, or all is done.
+  /// Whether nothing waits for a thread that could be had: one is in reserve now, or no more are allowed, or all is
+  /// done.
   private func hasReserve() -> Bool {
     let isNeeded = state.withLock { $0.lacksReserve && $0.threads + $0.starting < maximumThreads }
     guard isNeeded, startThread() != nil else { return true }

@@ -16,8 +16,8 @@ package struct Deadline: Sendable, Hashable {
 
   /// Makes the deadline that is `duration` from now.
   ///
-  /// - Parameter duration: Any duration. Zero or less makes a deadline that has passed; centuries are clamped; nil makes
-  ///   ``never``.
+  /// - Parameter duration: Any duration. Zero or less makes a deadline that has passed; centuries are clamped; nil
+  ///   makes ``never``.
   package static func after(_ duration: Duration?) -> Deadline {
     guard let duration else { return .never }
     return Deadline(MonotonicInstant.now.advanced(by: max(.zero, duration)))

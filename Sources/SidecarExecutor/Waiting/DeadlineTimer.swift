@@ -1,8 +1,8 @@
 /// Runs an action at a deadline, on no thread that the application could hold.
 ///
-/// Cancelled, or dropped, a timer lets go of its action at once, on the thread that cancels it. An action that comes due
-/// runs on a worker of the timers' own, and is released there: it may resume continuations, and thereby run or free what is
-/// the application's, without making other deadlines late.
+/// A timer that is cancelled or dropped releases its action at once, on the thread that cancels it. An action that is
+/// due runs on a worker of the timers, and is released there. It may resume continuations, and thereby run or free the
+/// application's code and objects, which delays no other deadline.
 @usableFromInline
 package final class DeadlineTimer: Sendable {
   private let timer: TimerID?
@@ -10,7 +10,8 @@ package final class DeadlineTimer: Sendable {
   /// Arms the timer.
   ///
   /// - Parameters:
-  ///   - deadline: When to run the action. ``Deadline/never`` arms nothing; for a deadline that has passed, it runs soon.
+  ///   - deadline: When to run the action. ``Deadline/never`` arms nothing; for a deadline that has passed, it runs
+  ///     soon.
   ///   - action: What to do. Should not block.
   @usableFromInline
   package init(_ deadline: Deadline, _ action: @escaping @Sendable () -> Void) {

@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// The threads that all sidecars of the process rely on: the timers' thread and the first worker of each work queue.
 ///
-/// Made before the first sidecar thread, so that no deadline and no shutdown ever has to wait for a thread that the system
-/// may not have. They stay for the life of the process, and cost some memory for their stacks.
+/// Made before the first sidecar thread, so that no deadline and no shutdown ever has to wait for a thread that the
+/// system may not have. They stay for the life of the process, and cost some memory for their stacks.
 package enum HelperThreads {
   private static let isStarted = Atomic(false)
   private static let lock = Locked(())

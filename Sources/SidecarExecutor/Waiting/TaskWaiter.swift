@@ -31,8 +31,8 @@ package final class TaskWaiter<Value: Sendable>: @unchecked Sendable {
   /// Gives the task its value, and resumes it. Called once, and not under a lock.
   @inlinable
   package func resume(returning value: consuming Value) {
-    // Unsafe, because the check costs more than the rest of a wait. Only the code that takes a task off its list resumes
-    // it.
+    // Unsafe, because the check costs more than the rest of a wait. Only the code that takes a task off its list
+    // resumes it.
     let continuation = self.continuation
     self.value = value
     isGiven.store(true, ordering: .releasing)

@@ -1,11 +1,12 @@
 /// The deadlines of the process, and the thread that waits for the earliest of them.
 ///
-/// Nearly all deadlines are cancelled, and cancelling costs only the lock: the thread is woken only by a deadline that is
-/// earlier than the one it sleeps for. Dispatch's timers would each wake a thread twice, and need descriptors.
+/// Nearly all deadlines are cancelled, and cancelling costs only the lock: the thread is woken only by a deadline that
+/// is earlier than the one it sleeps for. Dispatch's timers would each wake a thread twice, and need descriptors.
 ///
-/// The thread itself never touches an action: it only names the timers that are due to a ``BlockingWorkQueue``, whose workers
-/// take the actions out and run them. Running an action, or releasing what it captured, may run the application's code,
-/// which may block. A worker always makes sure that another one is in reserve, so that one action delays no other.
+/// The thread itself never touches an action: it only names the timers that are due to a ``BlockingWorkQueue``, whose
+/// workers take the actions out and run them. Running an action, or releasing what it captured, may run the
+/// application's code, which may block. A worker always makes sure that another one is in reserve, so that one action
+/// delays no other.
 final class TimerThread: Sendable {
   static let shared = TimerThread()
 
@@ -70,8 +71,8 @@ final class TimerThread: Sendable {
 
   /// Repeats `attempt` every ``retryInterval`` until it succeeds.
   ///
-  /// For the package's own use only: it runs on the timers' thread, so it must not wait, run the application's code or hold
-  /// its objects.
+  /// For the package's own use only: it runs on the timers' thread, so it must not wait, run the application's code or
+  /// hold its objects.
   func retry(_ attempt: @escaping Attempt) {
     if !HelperThreads.areRunning { try? HelperThreads.start() }
     let mustWake = state.withLock { state in

@@ -2,9 +2,9 @@ internal import Glibc
 
 /// A growable queue of bytes: written at its end, consumed at its front.
 ///
-/// Memory comes from `malloc` and is never zero-filled. Growth doubles; what was consumed at the front is reclaimed when
-/// room is needed and it can be had by moving no more bytes than were consumed. Has one owner, is not thread-safe, and
-/// frees its memory when it goes.
+/// Memory comes from `malloc` and is never zero-filled. Growth doubles; what was consumed at the front is reclaimed
+/// when room is needed and it can be had by moving no more bytes than were consumed. Has one owner, is not thread-safe,
+/// and frees its memory in `deinit`.
 @usableFromInline
 package struct ByteBuffer: ~Copyable {
   @usableFromInline var base: UnsafeMutableRawPointer?
@@ -66,7 +66,7 @@ package struct ByteBuffer: ~Copyable {
     commit(count)
   }
 
-  /// Returns a pointer to at least `room` uninitialised bytes behind the queued ones; `commit` appends them.
+  /// Returns a pointer to at least `room` uninitialised bytes after the queued ones; `commit` appends them.
   @inlinable
   package mutating func reserve(_ room: Int) -> UnsafeMutableRawPointer {
     if let base, capacity &- tail >= room { return base + tail }
@@ -97,7 +97,7 @@ package struct ByteBuffer: ~Copyable {
     tail -= count
   }
 
-  /// Removes everything, and gives the memory back if it is more than `bound` bytes.
+  /// Removes everything, and frees the memory if it is more than `bound` bytes.
   package mutating func removeAll(keepingCapacityUpTo bound: Int = .max) {
     head = 0
     tail = 0

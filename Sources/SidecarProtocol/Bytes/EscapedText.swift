@@ -1,8 +1,8 @@
 /// Makes text that a peer wrote safe to show: one line, and nothing in it that a terminal or a log viewer acts on.
 ///
-/// Control characters can move the cursor, rename the window or type on the user's behalf. Bidirectional controls make a
-/// line read otherwise than it is, and invisible characters hide differences. They become `\n`, `\r`, `\t` or `\u{1b}`.
-/// Everything else stays as it is.
+/// Control characters can move the cursor, rename the window or type on the user's behalf. Bidirectional controls make
+/// a line read otherwise than it is, and invisible characters hide differences. They become `\n`, `\r`, `\t` or
+/// `\u{1b}`. Everything else stays as it is.
 package enum EscapedText {
   /// What the text is for.
   package enum Purpose: Sendable {

@@ -2,8 +2,8 @@ internal import Glibc
 
 /// Owns a block of `malloc`ed memory that payloads point into; the last of them frees it.
 ///
-/// Plain `malloc`, not memory allocated with the object: a large message grows by `realloc`, which moves pages instead of
-/// bytes, and its memory becomes a chunk without a copy.
+/// Plain `malloc`, not memory allocated with the object: a large message grows by `realloc`, which moves pages instead
+/// of bytes, and its memory becomes a chunk without a copy.
 @usableFromInline
 package final class PayloadChunk {
   @usableFromInline package let base: UnsafeMutableRawPointer
@@ -23,8 +23,8 @@ package final class PayloadChunk {
   }
 }
 
-// Each byte is written once, by whoever made the chunk, before a payload that covers it exists; no payload can write.
-// So no byte is written while another thread can read it.
+// Each byte is written once, by the code that made the chunk, before a payload that covers it exists; no payload can
+// write. So no byte is written while another thread can read it.
 extension PayloadChunk: @unchecked Sendable {}
 
 func allocateMemory(_ byteCount: Int) -> UnsafeMutableRawPointer {

@@ -71,7 +71,7 @@ public struct CloseCode: RawRepresentable, Hashable, Sendable {
 
   /// Whether a Close frame may carry the code.
   ///
-  /// False for 1005, 1006 and 1015, which only stand for what happened, and for the numbers up to 2999 that nobody has
+  /// False for 1005, 1006 and 1015, which only stand for what happened, and for the numbers up to 2999 that are not
   /// defined yet (RFC 6455 §7.4.1 and §7.4.2). A frame that carries one of those is a protocol error.
   public var isSendable: Bool {
     switch rawValue {

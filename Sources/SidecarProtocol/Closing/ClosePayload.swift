@@ -37,7 +37,9 @@ package struct ClosePayload: Hashable, Sendable {
     self.reason = reason
   }
 
-  /// Makes what can be sent; throws what is wrong with it otherwise.
+  /// Makes a payload to be sent.
+  ///
+  /// - Throws: Why it cannot be sent.
   package init(_ code: CloseCode?, reason: String = "") throws(EncodingError) {
     if let code, !code.isSendable { throw .codeNotSendable(code) }
     if code == nil, !reason.isEmpty { throw .reasonWithoutCode }

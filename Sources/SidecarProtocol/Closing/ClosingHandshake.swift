@@ -1,13 +1,13 @@
 // The closing handshake (RFC 6455 §7.1).
 //
-// A connection ends in two steps. Both endpoints send a Close frame, the second one in answer to the first. Then the TCP
-// connection ends, the server's side first (§7.1.1), so that TIME_WAIT is on the server. A client therefore waits for the
-// end of the stream after the last Close frame, and closes first only when the server takes too long. The caller has the
-// clock, and decides how long that is.
+// A connection ends in two steps. Both endpoints send a Close frame, the second one in answer to the first. Then the
+// TCP connection ends, the server's side first (§7.1.1), so that TIME_WAIT is on the server. A client therefore waits
+// for the end of the stream after the last Close frame, and closes first only when the server takes too long. The
+// caller has the clock, and decides how long that is.
 //
-// After a violation there is no handshake: the endpoint sends a Close frame with the cause and ends the connection without
-// listening any more (§7.1.7). A client still gives the server time to end the stream first: closing a socket with unread
-// bytes resets the connection, and the reset may overtake the Close frame.
+// After a violation there is no handshake: the endpoint sends a Close frame with the cause and ends the connection
+// without listening any more (§7.1.7). A client still gives the server time to end the stream first: closing a socket
+// with unread bytes resets the connection, and the reset may overtake the Close frame.
 //
 //   state           close              receiveClose            fail                receiveEndOfStream
 //   ──────────────  ─────────────────  ──────────────────────  ──────────────────  ──────────────────────

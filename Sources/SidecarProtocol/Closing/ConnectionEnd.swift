@@ -11,7 +11,7 @@ package struct ConnectionEnd: Hashable, Sendable {
     /// Both Close frames were exchanged ("cleanly", §7.1.4).
     case closingHandshake
 
-    /// The peer broke the protocol or one of our limits, and was told so (§7.1.7).
+    /// The peer broke the protocol or one of our limits (§7.1.7).
     case violation(ProtocolViolation)
 
     /// The opening handshake failed (§4.1).
@@ -21,8 +21,8 @@ package struct ConnectionEnd: Hashable, Sendable {
     case streamEnd
   }
 
-  /// The peer's code; 1005 if its Close frame had none, 1006 if there was no Close frame (§7.1.5). After a violation, the
-  /// code that this endpoint sent.
+  /// The peer's code; 1005 if its Close frame had none, 1006 if there was no Close frame (§7.1.5). After a violation,
+  /// the code that this endpoint sent.
   package let code: CloseCode
 
   /// The peer's reason, or empty (§7.1.6). After a violation, what it was.

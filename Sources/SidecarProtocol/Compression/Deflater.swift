@@ -2,9 +2,9 @@ internal import CSidecarZlib
 
 /// Compresses messages (RFC 7692 §7.2.1).
 ///
-/// Costs no memory before the first message; then 2^(window bits + 2) + 2^(memory level + 9) bytes and a few KiB, which is
-/// 262 KiB with the largest window. Without context takeover the memory is given back after each message, for that is
-/// what the parameter is agreed on for. Belongs to whoever owns the outgoing bytes.
+/// Costs no memory before the first message; then 2^(window bits + 2) + 2^(memory level + 9) bytes and a few KiB, which
+/// is 262 KiB with the largest window. Without context takeover the memory is freed after each message, which is the
+/// purpose of that parameter. Belongs to the owner of the outgoing bytes.
 package struct Deflater: ~Copyable {
   private let windowBits: Int
   private let keepsContext: Bool
@@ -42,7 +42,7 @@ package struct Deflater: ~Copyable {
   /// Appends the compressed form of a whole message to `buffer`: the payload of a frame whose RSV1 is set.
   package mutating func compress(_ payload: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) {
     guard let source = payload.baseAddress, !payload.isEmpty else {
-      // §7.2.3.6: an empty message is an empty block's header. zlib does not flush twice when nothing lies between.
+      // §7.2.3.6: an empty message is an empty block's header. zlib does not flush twice with nothing in between.
       withUnsafeBytes(of: UInt8(0)) { buffer.append($0) }
       return
     }

@@ -2,8 +2,9 @@ internal import CSidecarZlib
 
 /// Decompresses messages (RFC 7692 §7.2.2), piece by piece and never beyond a limit.
 ///
-/// Costs no memory before the first compressed message; then about 7 KiB and the sender's window, which is 39 KiB with the
-/// largest one. Without context takeover that memory is of no use between two messages: see ``releaseSpareMemory()``.
+/// Costs no memory before the first compressed message; then about 7 KiB and the sender's window, which is 39 KiB with
+/// the largest one. Without context takeover that memory is of no use between two messages: see
+/// ``releaseSpareMemory()``.
 struct Inflater: ~Copyable {
   private let windowBits: Int
   private let keepsContext: Bool
@@ -39,9 +40,9 @@ struct Inflater: ~Copyable {
   /// Makes a decompressor for what the peer of the endpoint of this role sends.
   init(_ agreement: PermessageDeflate.Agreement, role: Role) {
     let sender: Role = role == .client ? .server : .client
-    // Senders that agree on 2^8 often use 2^9, because zlib has no smaller one; a larger window reads both. zlib refuses
-    // what reaches back farther than the window only as far as the output does not still have it: the parameter bounds
-    // this endpoint's memory, it is not a rule that is enforced.
+    // Senders that agree on 2^8 often use 2^9, because zlib has no smaller one; a larger window reads both. zlib
+    // refuses data that refers back beyond the window only if the output does not still hold it: the parameter bounds
+    // this endpoint's memory, and is not enforced as a rule.
     windowBits = max(9, agreement.windowBits(sender: sender))
     keepsContext = !agreement.noContextTakeover(sender: sender)
   }
@@ -50,8 +51,9 @@ struct Inflater: ~Copyable {
     Self.free(stream)
   }
 
-  /// Takes a piece of a message's compressed bytes and appends what it comes to to `storage`, which is left with one byte
-  /// more than `limit` if it comes to more.
+  /// Decompresses a piece of a message, and appends the result to `storage`.
+  ///
+  /// - Parameter limit: The largest size of the message. If the result is larger, `storage` ends with one byte more.
   mutating func inflate(
     _ input: UnsafeRawBufferPointer, into storage: inout MessageBuffer, limit: Int
   ) throws(ProtocolViolation) {
@@ -60,7 +62,8 @@ struct Inflater: ~Copyable {
     try inflate(input, tailSize: 0, into: &storage, limit: limit)
   }
 
-  /// Takes the last piece of a message, and the tail with it. ``tailSize`` bytes after the piece are written to, and restored.
+  /// Decompresses the last piece of a message, and the tail with it. ``tailSize`` bytes after the piece are written to,
+  /// and restored.
   mutating func inflateLast(
     _ input: UnsafeRawBufferPointer, into storage: inout MessageBuffer, limit: Int
   ) throws(ProtocolViolation) {
@@ -127,8 +130,8 @@ struct Inflater: ~Copyable {
   private func isThrough(_ stream: UnsafeMutablePointer<z_stream>, tailSize: Int) -> Bool {
     // A final block that ends with the data needs no tail; one that ends inside of it was cut.
     if isAfterFinalBlock, stream.pointee.avail_in <= tailSize { return true }
-    // With room left over, or between two blocks, zlib has consumed its input. Another call would make it forget that it
-    // is between two blocks.
+    // With room left over, or between two blocks, zlib has consumed its input. Another call would make it forget that
+    // it is between two blocks.
     return stream.pointee.avail_in == 0 && (stream.pointee.avail_out > 0 || Self.isBetweenBlocks(stream))
   }
 
@@ -195,8 +198,8 @@ struct Inflater: ~Copyable {
 extension UnsafeRawBufferPointer {
   /// Calls `body` while `bytes` follow these in memory that can be written to; the memory is restored afterwards.
   ///
-  /// zlib then takes both in one call. A second call for the four bytes of the tail costs as much as a short message: 4 %
-  /// of the published rate of compressed messages of 1 KiB.
+  /// zlib then takes both in one call. A second call for the four bytes of the tail costs as much as a short message: 4
+  /// % of the published rate of compressed messages of 1 KiB.
   fileprivate func followed<Bytes: BitwiseCopyable, Result, Failure>(
     by bytes: Bytes, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {

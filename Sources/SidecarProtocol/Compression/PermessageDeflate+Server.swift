@@ -1,5 +1,5 @@
 extension PermessageDeflate {
-  /// What a server answers to a client's offers, and what it comes to.
+  /// Answers a client's offers as a server, with the resulting agreement.
   package struct Answer: Hashable, Sendable {
     package let agreement: Agreement
 
@@ -9,8 +9,8 @@ extension PermessageDeflate {
 
   /// Accepts the first of a client's offers that can be accepted; `nil` if there is none (RFC 7692 §5.1, §7.1).
   ///
-  /// `preference` is what the server would agree on if it were for the server alone: its own window and context, and what
-  /// it asks of the client.
+  /// `preference` is what the server would agree on if it were for the server alone: its own window and context, and
+  /// what it asks of the client.
   package static func answer(
     to offers: [ExtensionElement], preference: Agreement = Agreement()
   ) -> Answer? {

@@ -97,8 +97,8 @@ package enum PermessageDeflate {
 
     /// Returns what holds after the server's response to this offer (§7.1).
     ///
-    /// What was asked of the server is a wish unless ``requiresParameters`` is set: where the response says nothing, the
-    /// defaults hold, and a larger window than the one asked for is accepted.
+    /// What was asked of the server is a wish unless ``requiresParameters`` is set: where the response says nothing,
+    /// the defaults hold, and a larger window than the one asked for is accepted.
     ///
     /// - Throws: What is wrong with the response.
     package func agreement(_ response: ExtensionElement) throws(ExtensionViolation) -> Agreement {

@@ -1,7 +1,7 @@
 /// Reads frame headers, however the bytes are cut, and holds the rules that a header alone can break.
 struct FrameParser {
   enum Outcome {
-    /// The header goes on in the next read.
+    /// The header continues in the next read.
     case incomplete
     case header(FrameHeader, payloadLength: Int)
     case violation(ProtocolViolation.Rule)
@@ -50,14 +50,16 @@ struct FrameParser {
     return .incomplete
   }
 
-  /// Takes all of `input` if there is nothing to judge with it either, and returns whether that is so.
+  /// Takes all of `input` if even with it there is nothing to check.
+  ///
+  /// - Returns: Whether it did.
   mutating func keepPart(_ input: inout ReadCursor) -> Bool {
     guard input.count < missingCount else { return false }
     keep(input.count, of: &input)
     return true
   }
 
-  /// How many bytes are missing until there is something to judge: the first two bytes, or else the whole header.
+  /// How many bytes are missing until there is something to check: the first two bytes, then the whole header.
   private var missingCount: Int {
     partialCount < 2
       ? 2 - partialCount : withUnsafeBytes(of: partial) { FrameHeader.byteCount(secondByte: $0[1]) } - partialCount
@@ -72,7 +74,7 @@ struct FrameParser {
     }
   }
 
-  /// Judges the header at the start of `bytes`; what its first two bytes can break is judged as soon as they are there.
+  /// Checks the header at the start of `bytes`: its first two bytes as soon as they are there.
   private func examine(_ bytes: UnsafeRawBufferPointer, insideMessage: Bool) -> Outcome {
     guard bytes.count >= 2 else { return .incomplete }
     let first = bytes[0]
@@ -113,7 +115,7 @@ struct FrameParser {
 
   private func examineLength(of header: FrameHeader, form: UInt8) -> Outcome {
     let length = header.payloadLength
-    // RFC 6455 §5.2: the most significant bit of a 64-bit length is 0. Only behind this check is the length an `Int`.
+    // RFC 6455 §5.2: the most significant bit of a 64-bit length is 0. Only after this check is the length an `Int`.
     guard let payloadLength = Int(exactly: length) else { return .violation(.lengthWithHighestBit) }
     // §5.2: the minimal number of bytes is used to encode the length.
     if form == 126 && length <= 125 || form == 127 && length <= 0xFFFF { return .violation(.lengthNotMinimal(length)) }

@@ -2,9 +2,10 @@ internal import CSidecarOpenSSL
 
 /// Draws masking keys that a peer, or a script that chooses the payload, cannot predict (RFC 6455 §5.3, §10.3).
 ///
-/// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn in blocks:
-/// 8 keys first, which is all that many connections ever need, then 64 at a time, the 256 bytes that the kernel returns
-/// from one call that cannot be interrupted. A key is wiped when it is handed out, and none is handed out twice.
+/// A system call for each key would cost 300 ns, more than the rest of a small frame. Keys are therefore drawn in
+/// blocks: 8 keys first, which is all that many connections ever need, then 64 at a time, the 256 bytes that the kernel
+/// returns from one call that cannot be interrupted. A key is wiped when it is handed out, and none is handed out
+/// twice.
 ///
 /// Not thread-safe.
 package struct MaskKeySource: ~Copyable {
@@ -37,8 +38,8 @@ package struct MaskKeySource: ~Copyable {
 
   /// Returns a key that has never been returned before.
   ///
-  /// - Throws: ``RandomnessError`` if a new block is needed and the system has no randomness to give. A later call tries
-  ///   again.
+  /// - Throws: ``RandomnessError`` if a new block is needed and the system has no randomness to give. A later call
+  ///   tries again.
   package mutating func nextKey() throws(RandomnessError) -> UInt32 {
     if let block, next < capacity { return take(from: block) }
     return take(from: try drawBlock())

@@ -26,8 +26,8 @@ protocol HTTPStartLine: Sendable {
 /// Reads the first line and the header fields of an HTTP/1.1 message, however the bytes are cut (RFC 9112 §2).
 ///
 /// Each byte is examined once, so the cost is linear however a peer dribbles. Lines end with CR LF. A bare LF, which a
-/// recipient may accept, is refused, and so are a stray CR and NUL (§2.2): what two parties read differently makes attacks
-/// possible.
+/// recipient may accept, is refused, and so are a stray CR and NUL (§2.2): what two parties read differently makes
+/// attacks possible.
 struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   struct Head {
     let startLine: StartLine
@@ -52,7 +52,8 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
     self.limits = limits
   }
 
-  /// Takes bytes up to the blank line that ends the head, and not beyond. After a complete head it is ready for the next.
+  /// Takes bytes up to the blank line that ends the head, and not beyond. After a complete head it is ready for the
+  /// next.
   mutating func receive(
     _ bytes: UnsafeRawBufferPointer
   ) throws(HandshakeViolation) -> (consumed: Int, head: Head?) {

@@ -97,6 +97,7 @@ extension UInt8 {
     }
   }
 
-  /// RFC 9110 §5.5: visible characters, obs-text, space and tab. CR, LF and NUL are dangerous, and nobody needs the rest.
+  /// RFC 9110 §5.5: visible characters, obs-text, space and tab. CR, LF and NUL are dangerous; the rest is never
+  /// needed.
   var isHTTPFieldValueByte: Bool { self >= 0x20 && self != 0x7F || self == 0x09 }
 }

@@ -1,7 +1,7 @@
 /// A client's request to open a WebSocket connection (RFC 6455 §4.1).
 ///
-/// Every value is valid: what could break the request, or smuggle a second one into it, is refused when it is made. It is
-/// immutable; a class, because it has many parts and every step of opening holds it.
+/// Every value is valid: what could break the request, or smuggle a second one into it, is refused when it is made. It
+/// is immutable; a class, because it has many parts and every step of opening holds it.
 package final class OpeningRequest: Sendable {
   /// Why a request cannot be made.
   ///
@@ -51,7 +51,8 @@ package final class OpeningRequest: Sendable {
   /// - Parameter port: From 1 to 65535.
   /// - Parameter isSecure: Whether the scheme is `wss`, whose own port is 443.
   /// - Parameter target: The path and query, percent-encoded.
-  /// - Parameter headers: Sent as they are, after those of the handshake. `Origin` may be among them if `origin` is nil.
+  /// - Parameter headers: Sent as they are, after those of the handshake. `Origin` may be among them if `origin` is
+  ///   nil.
   /// - Parameter key: The key to send; nil makes a fresh one.
   package init(
     host: String, port: Int, isSecure: Bool, target: String = "/", headers: HeaderFields = HeaderFields(),

@@ -1,5 +1,5 @@
-/// Puts the pieces of one message together: fragments (RFC 6455 §5.4), frames that came in several reads, and compressed
-/// data (RFC 7692 §6.2).
+/// Puts the pieces of one message together: fragments (RFC 6455 §5.4), frames that came in several reads, and
+/// compressed data (RFC 7692 §6.2).
 struct MessageAssembler: ~Copyable {
   private enum State {
     case betweenMessages
@@ -25,7 +25,8 @@ struct MessageAssembler: ~Copyable {
   /// What is reserved for a message on its header's word alone: one socket read. From there on what arrived is doubled.
   private static let unearnedReservation = 64 * 1024
 
-  /// A compressed payload of up to this size is unlikely to be a message of more than `MessageReceiver.smallMessageSize`.
+  /// A compressed payload of up to this size is unlikely to be a message of more than
+  /// `MessageReceiver.smallMessageSize`.
   private static let shortCompressedPayload = MessageReceiver.smallMessageSize / 2
 
   /// Room for a small message in which zlib does not slow down towards the end.
@@ -67,7 +68,7 @@ struct MessageAssembler: ~Copyable {
       }
       state = .insideMessage(kind, isCompressed: isCompressed, frames: frames + 1)
     }
-    // RFC 6455 §10.4: refused when it is announced, before any memory is spent. What a compressed message comes to is
+    // RFC 6455 §10.4: refused when it is announced, before any memory is spent. The size of a compressed message is
     // not announced; it is counted while it is decompressed.
     if !isCompressed, payloadLength > limits.maximumMessageSize - storage.count { throw messageTooLarge }
   }
@@ -75,7 +76,7 @@ struct MessageAssembler: ~Copyable {
   /// Takes a piece of the current frame's payload, unmasked.
   ///
   /// `expected` is how many bytes the message still has, this piece included, if the current frame is its last one;
-  /// `writableAfter` is how many bytes behind the piece can be written to, if they are put back.
+  /// `writableAfter` is how many bytes after the piece can be written to, if they are restored.
   mutating func append(
     _ bytes: UnsafeRawBufferPointer, expected: Int?, writableAfter: Int
   ) throws(ProtocolViolation) {
@@ -160,7 +161,7 @@ struct MessageAssembler: ~Copyable {
     return .borrowed(kind, UnsafeRawBufferPointer(storage.bytes), isASCII: kind == .text && validator.isASCII)
   }
 
-  /// Judges a message that needs no assembling, because it lies whole in the read buffer.
+  /// Checks a message that needs no assembling, because it is whole in the read buffer.
   mutating func finishWhole(_ bytes: UnsafeRawBufferPointer) throws(ProtocolViolation) -> Message? {
     try validate(bytes)
     return try endMessage().map { .borrowed($0, bytes, isASCII: $0 == .text && validator.isASCII) }
@@ -186,12 +187,12 @@ struct MessageAssembler: ~Copyable {
   private mutating func endMessage() throws(ProtocolViolation) -> MessageKind? {
     guard case .insideMessage(let kind, _, _) = state else { return nil }
     state = .betweenMessages
-    // RFC 6455 §8.1: the text as a whole is UTF-8; a fragment may end inside a character, a message may not.
+    // RFC 6455 §8.1: the whole text is UTF-8; a fragment may end inside a character, a message may not.
     if kind == .text, !validator.isComplete { throw ProtocolViolation(.textEndsInsideCharacter) }
     return kind
   }
 
-  /// Lets the inflater add to the storage, and judges what it added.
+  /// Lets the inflater append to the storage, and checks what it appended.
   private mutating func decompress(
     _ step: (inout Inflater?, inout MessageBuffer, Int) throws(ProtocolViolation) -> Void
   ) throws(ProtocolViolation) {
@@ -203,16 +204,16 @@ struct MessageAssembler: ~Copyable {
     } catch {
       failure = error
     }
-    // What came before a failure is judged before it, so that the verdict does not depend on how the data was cut.
+    // What came before a failure is checked before it, so the result does not depend on how the data was cut.
     inflatedCount += storage.count - before
     let added = storage.bytes[before..<min(storage.count, limit)]
     try validate(UnsafeRawBufferPointer(rebasing: added), offset: before)
-    // RFC 6455 §10.4: whatever the data would go on to, it has produced one byte too many at most.
+    // RFC 6455 §10.4: however much more would come out, at most one byte too many has been produced.
     if storage.count > limit { throw messageTooLarge }
     if let failure { throw failure }
   }
 
-  /// RFC 6455 §8.1: text that is not UTF-8 fails the connection; at its first such byte, whatever is still to come.
+  /// RFC 6455 §8.1: text that is not UTF-8 fails the connection, at the first invalid byte.
   private mutating func validate(_ bytes: UnsafeRawBufferPointer, offset: Int? = nil) throws(ProtocolViolation) {
     guard case .insideMessage(.text, _, _) = state else { return }
     guard let index = validator.validate(bytes) else { return }

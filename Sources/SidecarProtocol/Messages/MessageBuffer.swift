@@ -8,18 +8,18 @@ struct MessageBuffer: ~Copyable {
   private var base: UnsafeMutableRawPointer?
   private var capacity = 0
   private(set) var count = 0
-  /// Whether the memory is somebody else's.
+  /// Whether the memory is borrowed.
   private(set) var isBorrowed = false
 
   /// Below it growth would only be a series of tiny reallocations.
   private static let minimumCapacity = 256
 
-  /// What is kept for the next message when one that was lent out is over.
+  /// What is kept for the next message after one that was reported as borrowed.
   static let keptCapacity = 4096
 
   init() {}
 
-  /// Makes storage for a message that begins in memory of somebody else, and moves elsewhere if it does not fit there.
+  /// Makes storage for a message that begins in borrowed memory, and moves if it does not fit there.
   init(borrowing memory: UnsafeMutableRawBufferPointer) {
     base = memory.baseAddress
     capacity = memory.count
@@ -33,15 +33,15 @@ struct MessageBuffer: ~Copyable {
   /// The bytes stored so far; valid until the next change.
   var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: count) }
 
-  /// The memory behind the stored bytes, as much as there is.
+  /// The memory after the stored bytes, as much as there is.
   var room: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: base.map { $0 + count }, count: capacity - count)
   }
 
-  /// Returns uninitialised memory behind the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
+  /// Returns uninitialised memory after the stored bytes, at least `minimum` bytes of it; `commit` makes them stored.
   ///
-  /// When more has to be reserved, it is `preferred` bytes in all or twice what is stored; but not more than `bound`, which
-  /// is how many bytes may still come.
+  /// When more has to be reserved, it is `preferred` bytes in all or twice what is stored; but not more than `bound`,
+  /// which is how many bytes may still come.
   mutating func reserve(
     _ minimum: Int, preferring preferred: Int = Self.minimumCapacity, atMost bound: Int
   ) -> UnsafeMutableRawBufferPointer {

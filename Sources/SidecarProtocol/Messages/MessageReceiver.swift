@@ -1,9 +1,9 @@
 /// Turns the bytes of a connection into messages and control frames (RFC 6455 §5, §6.2 and §8.1).
 ///
-/// Takes the bytes of a read, however it cuts the frames. A message that is complete in one read is reported where it is;
-/// any other is assembled in memory of its own, at one copy a byte. The receiver stops at each control frame, when the
-/// sink is full, and when the budget for decompressed bytes is used up; the caller acts, and calls again for the rest.
-/// After a violation or a Close frame it discards its input, so that nothing after them can have an effect.
+/// Takes the bytes of a read, however it cuts the frames. A message that is complete in one read is reported where it
+/// is; any other is assembled in memory of its own, at one copy a byte. The receiver stops at each control frame, when
+/// the sink is full, and when the budget for decompressed bytes is used up; the caller acts, and calls again for the
+/// rest. After a violation or a Close frame it discards its input, so that nothing after them can have an effect.
 ///
 /// An idle receiver owns at most 4 KiB, left over from a small message that came in pieces, and an `Inflater`'s window
 /// where compression with context takeover was agreed on.
@@ -48,8 +48,8 @@ package struct MessageReceiver: ~Copyable {
 
   /// How many more bytes may come out of compressed messages before the receiver stops.
   ///
-  /// A kilobyte of DEFLATE can be a megabyte of messages, so a bound on input does not bound work. Soft: the message that
-  /// crosses it is reported whole. Uncompressed messages do not count; they are bounded by the read.
+  /// A kilobyte of DEFLATE can be a megabyte of messages, so a bound on input does not bound work. Soft: the message
+  /// that crosses it is reported whole. Uncompressed messages do not count; they are bounded by the read.
   @usableFromInline package var inflateBudget = Int.max
 
   /// Messages of up to this many bytes are small: they are reported as borrowed bytes, which the sink copies.
@@ -106,8 +106,8 @@ package struct MessageReceiver: ~Copyable {
     guard expectsWholeMessage else { return nil }
     let end = UnsafeRawPointer(input.end)
     let limit = maximumWholeFrame
-    // One comparison finds a short binary message: the excess of the first two bytes over 0x8200 is its length. There can
-    // be two hundred million of them a second, so each instruction counts.
+    // One comparison finds a short binary message: the excess of the first two bytes over 0x8200 is its length. There
+    // can be two hundred million of them a second, so each instruction counts.
     let shortBinary = UInt16(0x8200)
     let shortLimit = UInt16(min(limit, 125))
     let lastHeader = end - 2
@@ -241,7 +241,7 @@ package struct MessageReceiver: ~Copyable {
     }
   }
 
-  /// Takes a piece of a control frame, unmasked where it lies, and returns the event if it is the last one.
+  /// Takes a piece of a control frame, unmasked in place, and returns the event if it is the last one.
   private mutating func receiveControlPayload(
     _ frame: FrameInProgress, _ input: inout ReadCursor
   ) throws(ProtocolViolation) -> ReceiveEvent? {
@@ -254,7 +254,7 @@ package struct MessageReceiver: ~Copyable {
       guard frame.remaining == 0 else { return nil }
       payload = controlPayload.bytes
     }
-    // RFC 6455 §5.4: control frames may stand between the fragments of a message, which then goes on.
+    // RFC 6455 §5.4: control frames may come between the fragments of a message, which then continues.
     phase = .frameHeader
     switch frame.header.opcode {
     case .ping: return .interruption(.ping(payload))
@@ -293,7 +293,7 @@ package struct MessageReceiver: ~Copyable {
     return try assembler.finish().map(Self.event)
   }
 
-  /// Takes as much of the payload as has arrived, and unmasks it where it lies (RFC 6455 §5.3).
+  /// Takes as much of the payload as has arrived, and unmasks it in place (RFC 6455 §5.3).
   private func takePayload(
     of frame: inout FrameInProgress, from input: inout ReadCursor
   ) -> UnsafeMutableRawBufferPointer {

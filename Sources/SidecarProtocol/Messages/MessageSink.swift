@@ -16,7 +16,8 @@ package protocol MessageSink: ~Copyable {
   /// Takes a whole text message that is ASCII and whose bytes are in the read buffer, or are few.
   mutating func receiveASCII(_ bytes: UnsafeRawBufferPointer)
 
-  /// Takes a whole message that has memory of its own, because it came in pieces or was compressed. Text is valid UTF-8.
+  /// Takes a whole message that has memory of its own, because it came in pieces or was compressed. Text is valid
+  /// UTF-8.
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload)
 }
 

@@ -15,8 +15,8 @@ package struct ProtocolLimits: Sendable, Hashable {
 
   /// The most frames that one message may be cut into; empty ones count.
   ///
-  /// 16,384 by default, which still lets a message of the default maximum size come in pieces of 1 KiB. It bounds what a
-  /// peer can make a receiver do for a message that never becomes larger. Ends the connection with 1008.
+  /// 16,384 by default, which still lets a message of the default maximum size come in pieces of 1 KiB. It bounds what
+  /// a peer can make a receiver do for a message that never becomes larger. Ends the connection with 1008.
   package let maximumFragmentsPerMessage: Int
 
   package static let defaultMaximumMessageSize = 16 * 1024 * 1024

@@ -1,7 +1,7 @@
 /// What a peer did that the protocol, or a limit, does not allow.
 ///
-/// It ends the connection: the receiver that reported it discards what comes after, and the endpoint sends a Close frame
-/// with `closeCode` (RFC 6455 §7.1.7).
+/// It ends the connection: the receiver that reported it discards what comes after, and the endpoint sends a Close
+/// frame with `closeCode` (RFC 6455 §7.1.7).
 @usableFromInline
 package struct ProtocolViolation: Error, Hashable, Sendable {
   /// The rules, each with what the peer sent instead.
@@ -50,7 +50,7 @@ package struct ProtocolViolation: Error, Hashable, Sendable {
   package var closeCode: CloseCode {
     switch rule {
     case .frameTooLarge, .messageTooLarge: .messageTooBig
-    // No code speaks of the number of fragments; it is a matter of the receiver's policy.
+    // No code is about the number of fragments. The limit is the receiver's policy.
     case .tooManyFragments: .policyViolation
     // RFC 7692 names no code for data that does not inflate. It is data inconsistent with the message's type in the
     // sense of RFC 6455 §7.4.1, and 1007 is what the field's servers send.

@@ -10,7 +10,7 @@ package struct UTF8Validator: Sendable {
   /// How many continuation bytes the sequence that was begun still needs.
   private var pending: UInt8 = 0
 
-  // The range in which the next continuation byte has to be: narrower than 80…BF behind E0, ED, F0 and F4.
+  // The range in which the next continuation byte has to be: narrower than 80…BF after E0, ED, F0 and F4.
   private var lowest: UInt8 = 0x80
   private var highest: UInt8 = 0xBF
 
@@ -38,7 +38,7 @@ package struct UTF8Validator: Sendable {
       index = Self.skipSequences(start, from: index, to: bytes.count)
       if index > sequences { isASCII = false }
       guard index < bytes.count else { break }
-      // What is left is ASCII again, an error, or so close to the end that it has to be looked at byte by byte.
+      // What is left is ASCII again, an error, or so close to the end that it is checked byte by byte.
       guard begin(bytes[index]) else { return index }
       if pending > 0 { isASCII = false }
       index += 1
@@ -81,17 +81,17 @@ package struct UTF8Validator: Sendable {
     case ascii, beyondASCII, invalid
   }
 
-  /// Judges a whole text.
+  /// Checks a whole text.
   @inlinable
   package static func validity(_ bytes: UnsafeRawBufferPointer) -> Validity {
     isShortASCII(bytes) ? .ascii : textValidity(bytes)
   }
 
-  /// Whether `bytes` is valid UTF-8 as a whole.
+  /// Whether all of `bytes` is valid UTF-8.
   @inlinable
   package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool { validity(bytes) != .invalid }
 
-  /// Whether `bytes` is ASCII, with the answer "no" for whatever is too long to be worth inlining.
+  /// Whether `bytes` is ASCII, with the answer "no" for text that is too long to be worth inlining.
   @inlinable
   static func isShortASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard let start = bytes.baseAddress else { return true }
@@ -140,7 +140,7 @@ package struct UTF8Validator: Sendable {
   /// The highest bit of each byte of a word: clear in all of them means eight ASCII characters.
   @usableFromInline static let highBits: UInt64 = 0x8080_8080_8080_8080
 
-  /// The index of the first byte from `index` on that may not be ASCII: exact where a word is left to look at.
+  /// The index of the first byte from `index` on that may not be ASCII: exact if a whole word is left.
   private static func skipASCII(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
     if end &- index >= 256 { index &+= csidecar_ascii_blocks(start + index, end &- index) }
@@ -167,7 +167,7 @@ package struct UTF8Validator: Sendable {
 
   /// The index of the first byte from `index` on that is not part of a whole sequence of several bytes.
   ///
-  /// Text in one script is a run of sequences of one length, with ASCII between them: runs are looked at by the word.
+  /// Text in one script is a run of sequences of one length, with ASCII between them: runs are checked by the word.
   private static func skipSequences(_ start: UnsafeRawPointer, from index: Int, to end: Int) -> Int {
     var index = index
     while end &- index >= 8 {

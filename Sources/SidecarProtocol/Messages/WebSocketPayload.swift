@@ -2,9 +2,9 @@ internal import Glibc
 
 /// Holds the bytes of a binary message.
 ///
-/// A collection of bytes that cannot be changed. A copy of the value shares the bytes, so that passing a payload on costs
-/// nothing. Payloads that come from a connection share memory with their neighbours: keeping one of up to 1 KiB keeps at
-/// most 16 KiB of memory, one of 8 to 64 KiB at most 64 KiB, any other only itself.
+/// A collection of bytes that cannot be changed. A copy of the value shares the bytes, so that passing a payload on
+/// costs nothing. Payloads that come from a connection share memory with their neighbours: keeping one of up to 1 KiB
+/// keeps at most 16 KiB of memory, one of 8 to 64 KiB at most 64 KiB, any other only itself.
 ///
 /// ```swift
 /// let payload: WebSocketPayload = [0xCA, 0xFE]
@@ -96,7 +96,7 @@ extension WebSocketPayload: RandomAccessCollection {
   /// The index of the first byte: 0.
   @inlinable public var startIndex: Int { 0 }
 
-  /// The index behind the last byte, which is the number of bytes.
+  /// The index after the last byte, which is the number of bytes.
   @inlinable public var endIndex: Int { Int(length) }
 
   /// The number of bytes.

@@ -22,7 +22,7 @@ enum URLHost {
       throw URLSyntaxError("the host has an empty label, a label of more than 63 bytes, or more than 253 in all")
     }
     guard let last = labels.last, isNumber(last) else { return String(decoding: name, as: UTF8.self) }
-    // inet_aton takes 127.1, 0x7f.1 and 017700000001 for addresses, and others do not: nobody can tell what is meant.
+    // inet_aton takes 127.1, 0x7f.1 and 017700000001 for addresses, and others do not, so the meaning is ambiguous.
     guard labels.count == 4, labels.allSatisfy(isIPv4Number) else {
       throw URLSyntaxError("the host ends with a number and is not an IPv4 address of four decimal numbers")
     }
