@@ -259,8 +259,8 @@ package struct WebSocketConnection: ~Copyable {
 
   /// Records that the owner writes a Close frame of its own making, for peers that are scripted to misbehave.
   ///
-  /// The frame begins the closing handshake, or stands for the Close frame that is withheld. What the handshake asks for
-  /// next is withheld: see ``takeWithheldReply()``.
+  /// The frame begins the closing handshake, or stands for the Close frame that is withheld. What the handshake asks
+  /// for next is withheld: see ``takeWithheldReply()``.
   ///
   /// - Parameter payload: What the frame says.
   package mutating func recordClose(_ payload: ClosePayload) {

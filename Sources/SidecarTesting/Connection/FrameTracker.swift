@@ -2,8 +2,8 @@ internal import SidecarProtocol
 
 /// Follows a stream from frame header to frame header, valid or not, and finds the end of the client's Close frame.
 ///
-/// Sees what the protocol's receiver does not report: reserved bits, mask keys, and bytes after the Close frame. Validation
-/// is the receiver's part.
+/// Sees what the protocol's receiver does not report: reserved bits, mask keys, and bytes after the Close frame.
+/// Validation is the receiver's part.
 struct FrameTracker {
   private var header: [UInt8] = []
   private var remaining: UInt64 = 0

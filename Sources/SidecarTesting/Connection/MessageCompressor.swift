@@ -1,6 +1,7 @@
 internal import SidecarProtocol
 
-/// Makes the frames of a connection's messages: compressed once permessage-deflate is agreed on (RFC 7692), plain before.
+/// Makes the frames of a connection's messages: compressed once permessage-deflate is agreed on (RFC 7692), plain
+/// before.
 struct MessageCompressor: ~Copyable {
   private var agreement: PermessageDeflate.Agreement?
 
@@ -15,8 +16,8 @@ struct MessageCompressor: ~Copyable {
     self.agreement = agreement
   }
 
-  /// Drops the window, because the client's holds data that the deflater has not seen. The next message refers to nothing
-  /// before it, which is always allowed.
+  /// Drops the window, because the client's holds data that the deflater has not seen. The next message refers to
+  /// nothing before it, which is always allowed.
   mutating func invalidateContext() {
     deflater = nil
   }

@@ -84,7 +84,8 @@ extension ServerConnection {
     }
     switch reply.next {
     case .endStream: finish()
-    // A server ends its half without waiting for the client's (RFC 6455 §7.1.1), so only `endStream` asks for something.
+    // A server ends its half without waiting for the client's (RFC 6455 §7.1.1), so only `endStream` asks for
+    // something.
     case .carryOn, .awaitClose, .awaitEndOfStream: break
     }
   }

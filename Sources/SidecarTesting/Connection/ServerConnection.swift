@@ -4,9 +4,9 @@ internal import SidecarProtocol
 
 /// Serves one accepted connection: a `WebSocketConnection` in the server's role, a socket, and a script.
 ///
-/// Bound to the server's thread, where the loop calls it. Every call from outside ends in ``pump()``, which publishes the
-/// log, writes, and advances the script as far as possible. Whether the connection is open, and how the closing handshake
-/// stands, is asked of `protocolState` and not stored here.
+/// Bound to the server's thread, where the loop calls it. Every call from outside ends in ``pump()``, which publishes
+/// the log, writes, and advances the script as far as possible. Whether the connection is open, and how the closing
+/// handshake stands, is asked of `protocolState` and not stored here.
 final class ServerConnection {
   enum Phase {
     /// Requests, frames and script steps are handled.
@@ -166,8 +166,8 @@ final class ServerConnection {
     }
   }
 
-  /// Ends the stream as a server should (RFC 6455 §7.1.1): sends what is queued and FIN, and waits for the client's FIN for
-  /// at most ``TestServer/Options/endOfStreamGrace``.
+  /// Ends the stream as a server should (RFC 6455 §7.1.1): sends what is queued and FIN, and waits for the client's FIN
+  /// for at most ``TestServer/Options/endOfStreamGrace``.
   func finish() {
     guard case .serving = phase else { return }
     let timer = loop.schedule(at: .after(options.endOfStreamGrace)) { [weak self] in

@@ -4,8 +4,8 @@ public import SidecarProtocol
 extension TestServer {
   /// One connection that a server has accepted: what it has received, and a way to make it do more.
   ///
-  /// Everything can be used from any thread, also after the connection has ended. The server publishes what it has received
-  /// before it answers: once a client has an answer, what led to it can be read here.
+  /// Everything can be used from any thread, also after the connection has ended. The server publishes what it has
+  /// received before it answers: once a client has an answer, what led to it can be read here.
   ///
   /// ```swift
   /// let connection = try await server.connection(0)
@@ -85,8 +85,8 @@ extension TestServer {
 
     /// Takes steps after the connection's script, or at once if that is over. Does not wait for them.
     ///
-    /// While it takes them, the connection does what they say and nothing else, as in a script; then the fallback behavior
-    /// continues. What the client sent earlier is handled first. Does nothing on a connection that has ended.
+    /// While it takes them, the connection does what they say and nothing else, as in a script; then the fallback
+    /// behavior continues. What the client sent earlier is handled first. Does nothing on a connection that has ended.
     ///
     /// ```swift
     /// let connection = try await server.connection(0)

@@ -3,8 +3,8 @@ public import SidecarProtocol
 extension TestServer {
   /// What a server does with one connection.
   ///
-  /// Every behavior is a script (see ``Step``), followed by a fallback behavior, such as ``echo`` or ``discard``, that goes
-  /// on for the rest of the connection.
+  /// Every behavior is a script (see ``Step``), followed by a fallback behavior, such as ``echo`` or ``discard``, that
+  /// goes on for the rest of the connection.
   ///
   /// ```swift
   /// let server = try TestServer(behavior: .script([.open, .send("hello"), .continue(as: .echo)]))
@@ -44,8 +44,8 @@ extension TestServer {
 
     /// Sends `message` repeatedly, as fast as the client reads it.
     ///
-    /// Writes many frames with one system call. Reads meanwhile, and answers Pings and the client's Close, which ends the
-    /// repetition. After the last message it goes on as ``discard``.
+    /// Writes many frames with one system call. Reads meanwhile, and answers Pings and the client's Close, which ends
+    /// the repetition. After the last message it goes on as ``discard``.
     ///
     /// - Parameters:
     ///   - message: The message to repeat.
@@ -58,10 +58,11 @@ extension TestServer {
     /// ``Step/continue(as:)`` or ends the connection.
     ///
     /// While a script runs, the server does what it says and nothing else, with two exceptions: it answers Pings (see
-    /// ``Step/ignorePings``), and it reads (see ``Step/stopReading``). It leaves the client's Close frame to the script.
+    /// ``Step/ignorePings``), and it reads (see ``Step/stopReading``). It leaves the client's Close frame to the
+    /// script.
     ///
-    /// A script is over when its next step is impossible, because the client has closed, violated the protocol or ended the
-    /// stream. The server then answers what is unanswered.
+    /// A script is over when its next step is impossible, because the client has closed, violated the protocol or ended
+    /// the stream. The server then answers what is unanswered.
     public static func script(_ steps: [Step]) -> Behavior {
       Behavior(steps)
     }

@@ -5,15 +5,16 @@ extension TestServer.Step {
   /// Ends the server's half of the stream (FIN), and goes on reading.
   public static let endOfStream = TestServer.Step("endOfStream", .endStream)
 
-  /// Resets the connection (RST). Output that has not reached the client's system is lost. Steps after it are not taken.
+  /// Resets the connection (RST). Output that has not reached the client's system is lost. Steps after it are not
+  /// taken.
   public static let reset = TestServer.Step("reset", .reset)
 
   /// Closes the socket at once. The client sees an end of the stream, or a reset if the server has not read everything.
   /// Steps after it are not taken.
   public static let close = TestServer.Step("close", .close)
 
-  /// Ends the stream as a server should (RFC 6455 §7.1.1): ends its own half, waits for the client to end the other one for
-  /// at most ``TestServer/Options/endOfStreamGrace``, and closes the socket. Steps after it are not taken.
+  /// Ends the stream as a server should (RFC 6455 §7.1.1): ends its own half, waits for the client to end the other one
+  /// for at most ``TestServer/Options/endOfStreamGrace``, and closes the socket. Steps after it are not taken.
   public static let finish = TestServer.Step("finish", .finish)
 
   // MARK: Groups
@@ -54,7 +55,9 @@ extension TestServer.Step {
   ///
   /// - Parameter times: How often they are taken. Default: nil, without end.
   public static func `repeat`(times: Int? = nil, _ steps: [TestServer.Step]) -> TestServer.Step {
-    precondition(times != nil || !steps.isEmpty, "An empty list of steps cannot be repeated without end. Give it a step, or use wait(_:).")
+    precondition(
+      times != nil || !steps.isEmpty,
+      "An empty list of steps cannot be repeated without end. Give it a step, or use wait(_:).")
     return TestServer.Step("repeat", .group(.times(times), steps))
   }
 
@@ -106,7 +109,8 @@ extension TestServer.Step {
 
   /// Sends a frame whose header announces a false length.
   ///
-  /// If `announced` is too large, the client takes what follows for payload; if it is too small, it takes payload for frames.
+  /// If `announced` is too large, the client takes what follows for payload; if it is too small, it takes payload for
+  /// frames.
   public static func lieAboutLength(
     opcode: UInt8 = 2, announced: UInt64, payload: some Sequence<UInt8>
   ) -> TestServer.Step {

@@ -64,7 +64,8 @@ extension TestServer.Step {
 
   // MARK: Settings
 
-  /// Stops reading, until ``resumeReading``. The client's bytes fill the system's buffers, and then the client is blocked.
+  /// Stops reading, until ``resumeReading``. The client's bytes fill the system's buffers, and then the client is
+  /// blocked.
   public static let stopReading = TestServer.Step("stopReading", .set(.reads(false)))
 
   /// Reads again.

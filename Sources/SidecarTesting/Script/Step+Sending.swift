@@ -97,8 +97,8 @@ extension TestServer.Step {
 
   /// Sends a Close frame, either the first one or the answer to the client's (RFC 6455 §5.5.1).
   ///
-  /// Once the script is over and both Close frames are exchanged, the server ends the stream. Traps on a code that must not
-  /// be on the wire: send that with ``send(_:)-(RawFrame)``.
+  /// Once the script is over and both Close frames are exchanged, the server ends the stream. Traps on a code that must
+  /// not be on the wire: send that with ``send(_:)-(RawFrame)``.
   public static func sendClose(_ code: CloseCode? = .normalClosure, reason: String = "") -> TestServer.Step {
     guard let payload = try? ClosePayload(code, reason: reason) else {
       preconditionFailure(

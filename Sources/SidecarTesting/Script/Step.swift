@@ -10,11 +10,12 @@ extension TestServer {
   /// ]))
   /// ```
   ///
-  /// A step that writes is done when the system has taken its last byte. A step that receives is done when it has what it
-  /// waits for. Each message, Ping, Pong and Close frame is consumed by one step, in order.
+  /// A step that writes is done when the system has taken its last byte. A step that receives is done when it has what
+  /// it waits for. Each message, Ping, Pong and Close frame is consumed by one step, in order.
   ///
-  /// A script begins when the client has connected. It opens the WebSocket connection itself, with ``open``, with another
-  /// answer, or not at all. What it writes before that need not be HTTP, and what it writes afterwards need not be frames.
+  /// A script begins when the client has connected. It opens the WebSocket connection itself, with ``open``, with
+  /// another answer, or not at all. What it writes before that need not be HTTP, and what it writes afterwards need not
+  /// be frames.
   public struct Step: Sendable, CustomStringConvertible {
     /// The name of the step, such as `receiveMessage`, for ``TestServer/ScriptStatus/cutShort(at:)``.
     public let description: String

@@ -2,8 +2,8 @@ internal import SidecarExecutor
 
 /// State that any thread can read, and that tasks and threads can wait for.
 ///
-/// Every change evaluates the probes of all waiters, under the lock; nothing polls. Probes are this module's own code, never
-/// the user's.
+/// Every change evaluates the probes of all waiters, under the lock; nothing polls. Probes are this module's own code,
+/// never the user's.
 final class ObservableState<State: Sendable>: Sendable {
   /// Probes the state. Returns what wakes the waiter if the probe finds its value.
   private typealias Waiter = @Sendable (State) -> (@Sendable () -> Void)?

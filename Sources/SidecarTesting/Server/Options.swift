@@ -25,8 +25,8 @@ extension TestServer {
 
     /// The Unix-domain socket to listen on instead of a port. Default: nil.
     ///
-    /// A path of at most 107 bytes, or an abstract name with a leading `@` (`unix(7)`). The server makes the socket's file,
-    /// which must not exist, and removes it when it stops. A client connects with ``TestServer/endpoint``:
+    /// A path of at most 107 bytes, or an abstract name with a leading `@` (`unix(7)`). The server makes the socket's
+    /// file, which must not exist, and removes it when it stops. A client connects with ``TestServer/endpoint``:
     ///
     /// ```swift
     /// var options = TestServer.Options()
@@ -40,8 +40,8 @@ extension TestServer {
 
     /// The subprotocols that the server speaks (RFC 6455 §1.9). Default: none.
     ///
-    /// The server chooses the first one that a client offers and that is among these. A script can choose otherwise: see
-    /// ``TestServer/Step/open(subprotocol:headers:editing:)``.
+    /// The server chooses the first one that a client offers and that is among these. A script can choose otherwise:
+    /// see ``TestServer/Step/open(subprotocol:headers:editing:)``.
     public var subprotocols: [String] = []
 
     /// What the server agrees to when a client offers compression (RFC 7692). Default: nil, no compression.
@@ -60,20 +60,20 @@ extension TestServer {
     /// The size of the sockets' send buffers, in bytes (`SO_SNDBUF`). Default: nil, the system's, which grows.
     public var sendBufferSize: Int?
 
-    /// How long the server waits for the client's end of the stream after its own, before it closes the socket (RFC 6455
-    /// §7.1.1). Default: 5 s.
+    /// How long the server waits for the client's end of the stream after its own, before it closes the socket (RFC
+    /// 6455 §7.1.1). Default: 5 s.
     public var endOfStreamGrace = Duration.seconds(5)
 
     /// How many bytes of messages, frames and other input are kept of each connection. Default: 16 MiB.
     ///
-    /// Further input is handled but not kept, and only messages are still counted: a wait for more Pings or Pongs than are
-    /// kept times out. Each piece is charged 64 bytes beside its own.
+    /// Further input is handled but not kept, and only messages are still counted: a wait for more Pings or Pongs than
+    /// are kept times out. Each piece is charged 64 bytes beside its own.
     public var recordedBytes = 16 << 20
 
     /// Whether ``TestServer/connections`` includes connections that have ended. Default: true.
     ///
-    /// Switch it off for a server with so many connections that their memory matters. ``TestServer/connectionCount`` still
-    /// counts them all.
+    /// Switch it off for a server whose number of connections makes memory matter. ``TestServer/connectionCount``
+    /// still counts them all.
     public var keepsEndedConnections = true
 
     /// Makes options with the defaults.

@@ -1,8 +1,8 @@
 internal import SidecarExecutor
 internal import SidecarTransport
 
-/// The socket that a server's clients connect to: a loopback port, or a Unix-domain socket. Closed with its last reference,
-/// which also removes the file of a Unix-domain socket.
+/// The socket that a server's clients connect to: a loopback port, or a Unix-domain socket. Closed with its last
+/// reference, which also removes the file of a Unix-domain socket.
 final class ServerListener: Sendable {
   private let socket: ListeningSocket
 

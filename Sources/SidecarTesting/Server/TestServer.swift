@@ -1,7 +1,8 @@
 public import SidecarExecutor
 public import SidecarTransport
 
-/// Runs a WebSocket server in the same process, for tests of clients: one that behaves well, or as badly as a script says.
+/// Runs a WebSocket server in the same process, for tests of clients: one that behaves well, or as badly as a script
+/// says.
 ///
 /// ```swift
 /// let server = try TestServer(behavior: .echo)
@@ -13,9 +14,9 @@ public import SidecarTransport
 /// await server.stop()
 /// ```
 ///
-/// The server listens on a loopback port that the system chooses, or on a Unix-domain socket (``Options/unixPath``). It has
-/// a thread of its own, so it needs neither the client's thread nor the concurrency pool. A ``Behavior`` says what a
-/// connection does; a ``Connection`` tells what it has received, and has what a test can wait for.
+/// The server listens on a loopback port that the system chooses, or on a Unix-domain socket (``Options/unixPath``). It
+/// has a thread of its own, so it needs neither the client's thread nor the concurrency pool. A ``Behavior`` says what
+/// a connection does; a ``Connection`` tells what it has received, and has what a test can wait for.
 ///
 /// All members can be used from any thread. ``stop(within:)-(Duration)`` closes everything. So does dropping the last
 /// reference, without waiting for it.
@@ -41,8 +42,8 @@ public final class TestServer: Sendable {
   /// - Parameters:
   ///   - behavior: What each connection does. Default: ``Behavior/echo``.
   ///   - options: The settings of the server.
-  /// - Throws: The error of the system call that failed: the process is out of descriptors or threads, ``Options/port`` or
-  ///   ``Options/unixPath`` is in use.
+  /// - Throws: The error of the system call that failed: the process is out of descriptors or threads, ``Options/port``
+  ///   or ``Options/unixPath`` is in use.
   public convenience init(behavior: Behavior = .echo, options: Options = Options()) throws(SystemError) {
     try self.init(options: options, plan: { _ in behavior })
   }
@@ -108,11 +109,11 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the listening socket, and ends the thread.
   ///
-  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself. Harmless
-  /// when repeated. Connections can still be read afterwards.
+  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself.
+  /// Harmless when repeated. Connections can still be read afterwards.
   ///
-  /// May block in a task, which `defer` in an asynchronous function needs: it waits for nothing but the server's thread.
-  /// On that thread itself it only asks for the stop, and returns false.
+  /// May block in a task, which `defer` in an asynchronous function needs: it waits for nothing but the server's
+  /// thread. On that thread itself it only asks for the stop, and returns false.
   ///
   /// - Parameter bound: The longest time to wait. Default: 10 s.
   /// - Returns: Whether no thread, descriptor or socket file of the server is left.
@@ -125,8 +126,8 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the listening socket, and ends the thread.
   ///
-  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself. Harmless
-  /// when repeated. Connections can still be read afterwards.
+  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself.
+  /// Harmless when repeated. Connections can still be read afterwards.
   ///
   /// - Parameter bound: The longest time to wait. Default: 10 s.
   /// - Returns: Whether no thread, descriptor or socket file of the server is left.

@@ -2,7 +2,8 @@ public import SidecarProtocol
 
 /// Builds the bytes of one frame, valid or not (RFC 6455 §5.2).
 ///
-/// Nothing is checked: every bit can be set, the length can be false, and it can be written in a longer form than it needs.
+/// Nothing is checked: every bit can be set, the length can be false, and it can be written in a longer form than it
+/// needs.
 ///
 /// ```swift
 /// let masked = RawFrame.text("a server must not mask").masked()
@@ -137,7 +138,8 @@ extension RawFrame {
 
   /// Makes the one frame of a compressed message that refers to no earlier message (RFC 7692 §7.2.1).
   ///
-  /// Its first reserved bit is set. A client can read it if permessage-deflate is agreed on with the server's largest window.
+  /// Its first reserved bit is set. A client can read it if permessage-deflate is agreed on with the server's largest
+  /// window.
   public static func compressed(_ message: WebSocketMessage) -> RawFrame {
     var deflater = Deflater(PermessageDeflate.Agreement(), role: .server)
     return compressed(message, by: &deflater)
