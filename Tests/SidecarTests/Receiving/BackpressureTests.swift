@@ -53,26 +53,15 @@ import Testing
   @Test func `a neighbour on the thread is answered in time`() async throws {
     let (bombs, echo) = (try server(reads: nil), try TestServer(behavior: .echo))
     let thread = try SidecarThread()
+    let neighbour = try await WebSocketSidecar.connect(to: echo.url, on: thread)
+    // What the machine takes for it beside whatever else runs.
+    let alone = try await Self.bestTail(of: neighbour, limit: .zero)
     let handled = Tally()
     let client = try await WebSocketSidecar.connect(
       to: bombs.url, configuration: configuration, on: thread, handler: { _, _, _ in handled.add() })
-    let neighbour = try await WebSocketSidecar.connect(to: echo.url, on: thread)
-    let limit = Duration.milliseconds(5) * Int(slack / .milliseconds(100))
-    var best = Duration.seconds(60)
-    for _ in 0..<20 where best > limit {
-      let times = try await offThePool {
-        var times: [Duration] = []
-        for _ in 0..<100 {
-          let begin = ContinuousClock.now
-          try await neighbour.send("?")
-          _ = try await neighbour.receive()
-          times.append(ContinuousClock.now - begin)
-        }
-        return times.sorted()
-      }
-      best = min(best, times[98])
-    }
-    #expect(best <= limit)
+    let limit = Duration.milliseconds(5) * Int(slack / .milliseconds(100)) + alone * 4
+    let best = try await Self.bestTail(of: neighbour, limit: limit)
+    #expect(best <= limit, "\(alone) alone")
     #expect(handled.count > 0)
     #expect(await neighbour.shutdown().isClean)
     let begin = ContinuousClock.now
@@ -82,6 +71,25 @@ import Testing
     #expect(await thread.shutdown())
     #expect(await bombs.stop())
     #expect(await echo.stop())
+  }
+
+  /// Measures round trips, and returns the second longest of a hundred: of a few tries the best, or the first within `limit`.
+  private static func bestTail(of client: WebSocketSidecar, limit: Duration) async throws -> Duration {
+    var best = Duration.seconds(60)
+    for _ in 0..<10 where best > limit {
+      let times = try await offThePool {
+        var times: [Duration] = []
+        for _ in 0..<100 {
+          let begin = ContinuousClock.now
+          try await client.send("?")
+          _ = try await client.receive()
+          times.append(ContinuousClock.now - begin)
+        }
+        return times.sorted()
+      }
+      best = min(best, times[98])
+    }
+    return best
   }
 
   @Test(arguments: [false, true])
