@@ -143,7 +143,11 @@ package struct WebSocketConnection: ~Copyable {
 
   private mutating func open(_ deflate: PermessageDeflate.Agreement?) {
     state = .open(ClosingHandshake(role: role))
-    if let deflate { receiver = MessageReceiver(role: role, limits: limits, deflate: deflate) }
+    guard let deflate else { return }
+    // Frames may follow in the same read, which has its budget already.
+    let budget = inflateBudget
+    receiver = MessageReceiver(role: role, limits: limits, deflate: deflate)
+    inflateBudget = budget
   }
 
   // MARK: Receiving

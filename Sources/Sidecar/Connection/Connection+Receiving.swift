@@ -32,6 +32,8 @@ extension Connection: ReadinessHandler {
     reader.hasHungUp = true
     stopPolling()
     shared.releaseSenders(.connectionLost(nil))
+    // No flush will: nothing is written any more.
+    resumeReadingIfHandlerMayAnswer()
   }
 
   // MARK: Turns

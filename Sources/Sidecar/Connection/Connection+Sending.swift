@@ -66,6 +66,6 @@ extension Connection {
     stopPolling()
     shared.releaseSenders(.connectionLost(streamError))
     // Posted: a read turn may have called this.
-    if reader.pause == nil { postTurn() }
+    if reader.pause == nil { postTurn() } else { resumeReadingIfHandlerMayAnswer() }
   }
 }

@@ -81,6 +81,7 @@ final class Inbox: Sendable {
         swap(&dropped, &messages)
         return false
       }
+      let wasFull = back.cost >= capacity
       back.cost += cost
       // What goes to a waiting receiver does not wait in the queue.
       while !back.waiting.isEmpty, let message = messages.popFirst(), let receiver = back.waiting.popFirst() {
@@ -90,7 +91,8 @@ final class Inbox: Sendable {
       }
       // The charge may be for more than each message: memory that several of them share.
       if messages.isEmpty, back.messages.isEmpty { back.cost = 0 }
-      if back.intake == .overflowing, back.cost >= capacity {
+      // Soft, as for a reader that pauses: what arrives while there is room is kept whole.
+      if back.intake == .overflowing, wasFull {
         back.overflowCount += messages.count
         back.cost -= cost
         swap(&dropped, &messages)
