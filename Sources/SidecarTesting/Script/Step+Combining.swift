@@ -54,7 +54,9 @@ extension TestServer.Step {
   ///
   /// - Parameter times: How often they are taken. Default: nil, without end.
   public static func `repeat`(times: Int? = nil, _ steps: [TestServer.Step]) -> TestServer.Step {
-    precondition(times != nil || !steps.isEmpty, "An empty list of steps cannot be repeated without end. Give it a step, or use wait(_:).")
+    precondition(
+      times != nil || !steps.isEmpty,
+      "An empty list of steps cannot be repeated without end. Give it a step, or use wait(_:).")
     return TestServer.Step("repeat", .group(.times(times), steps))
   }
 

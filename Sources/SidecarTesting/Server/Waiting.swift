@@ -17,7 +17,8 @@ extension TestServer {
       switch self {
       case .timedOut(let what): "timed out waiting for \(what)"
       case .tooLate(let what, let ending?): "\(what) cannot happen any more: the connection has ended (\(ending))"
-      case .tooLate(let what, nil): "\(what) cannot happen any more: the server has stopped, or has dropped the connection"
+      case .tooLate(let what, nil):
+        "\(what) cannot happen any more: the server has stopped, or has dropped the connection"
       case .cancelled: "the task was cancelled"
       }
     }
@@ -218,7 +219,9 @@ extension ObservableState {
     _ probe: @escaping @Sendable (State) -> Result<Value, TestServer.WaitError>?
   ) throws(TestServer.WaitError) -> Value {
     precondition(
-      !SidecarThread.isAnyCurrent, "A blocking wait for \(what) on a sidecar's own thread would stop its connections. Await the variant that is async.")
+      !SidecarThread.isAnyCurrent,
+      "A blocking wait for \(what) on a sidecar's own thread would stop its connections. Await the variant that is async."
+    )
     guard let result = wait(until: .after(bound), probe) else { throw .timedOut(what) }
     return try result.get()
   }
