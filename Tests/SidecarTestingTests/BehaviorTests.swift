@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func `an echo server puts fragments together, and takes Pings between them`() throws {
+  @Test func `an echo server assembles fragments, and answers a Ping between them`() throws {
     let server = try TestServer()
     let client = try RawClient(server.port)
     client.open()
@@ -65,7 +65,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a responding server answers with whatever it is told to`() async throws {
+  @Test func `a responding server sends what its closure returns`() async throws {
     let behavior = TestServer.Behavior.respond { message in message == "twice" ? [message, message] : [] }
     try await withTestServer(behavior) { server in
       let client = try await WebSocketSidecar.connect(to: server.url)
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test func `a fire hose sends as many messages as it was told, and then takes the Close`() async throws {
+  @Test func `a fire hose sends the given number of messages, and then answers the Close`() async throws {
     let count = 20_000
     try await withTestServer(.fireHose(message: "drop", count: count)) { server in
       let client = try await WebSocketSidecar.connect(to: server.url)
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  @Test func `an endless fire hose answers Pings and the Close between two frames`() throws {
+  @Test func `an endless fire hose answers Pings and the Close between its frames`() throws {
     let server = try TestServer(behavior: .fireHose(message: .binary([UInt8](repeating: 9, count: 1000))))
     let client = try RawClient(server.port)
     client.open()
@@ -101,7 +101,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a discarding server reads everything and says nothing`() async throws {
+  @Test func `a discarding server reads everything and sends nothing`() async throws {
     try await withTestServer(.discard) { server in
       let client = try await WebSocketSidecar.connect(to: server.url)
       for index in 0..<1000 { try await client.send("\(index)") }
@@ -119,7 +119,7 @@ import Testing
     client.shutdownWrite()
     let connection = try server.connection()
     #expect(try connection.ended() == .init(stream: .endOfStream, close: .init(code: .goingAway), isClean: false))
-    // Nothing comes, neither frames nor an end, until the server stops.
+    // No frame and no end of the stream arrives until the server stops.
     client.setTimeout(SO_RCVTIMEO, microseconds: 20_000)
     #expect(client.receive() == nil)
     #expect(errno == EAGAIN)
@@ -159,7 +159,7 @@ import Testing
     }
   }
 
-  @Test func `behaviours can differ from connection to connection and from path to path`() async throws {
+  @Test func `behaviors can differ by connection and by path`() async throws {
     let inTurn = try TestServer(behaviors: [.refuse(status: 503), .script([.open, .send("second")]), .echo])
     await #expect(throws: WebSocketError.self) { try await WebSocketSidecar.connect(to: inTurn.url) }
     for expected: WebSocketMessage in ["second", "ping", "ping"] {
@@ -195,7 +195,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a request that is none is refused, and the server says why`() throws {
+  @Test func `an invalid request is refused with the reason`() throws {
     let server = try TestServer()
     let requests = [
       ("POST / HTTP/1.1\r\nHost: test\r\n\r\n", "HTTP/1.1 400 Bad Request"),

@@ -24,7 +24,8 @@ import Testing
   private let text = WebSocketMessage.text(String(repeating: "to be compressed, ", count: 100))
 
   @Test(arguments: [false, true], [8, 15])
-  func `messages are compressed in both directions once it is agreed`(_ noTakeover: Bool, _ bits: Int) async throws {
+  func `messages are compressed in both directions once that is agreed on`(_ noTakeover: Bool, _ bits: Int) async throws
+  {
     let options = options {
       $0.serverNoContextTakeover = noTakeover
       $0.serverMaxWindowBits = bits
@@ -57,7 +58,7 @@ import Testing
     }
   }
 
-  @Test func `messages, frames and a fire hose can be mixed although the compressor keeps its window`() async throws {
+  @Test func `messages, frames and a fire hose can be mixed while the compressor keeps its window`() async throws {
     let steps: [TestServer.Step] = [
       .open, .send(text), .send(text, fragmentSize: 5), .send(.compressed(text)), .send(.text("plain")), .send(text),
       .continue(as: .fireHose(message: text, count: 3)),

@@ -5,7 +5,7 @@ import SidecarTesting
 import SidecarTestSupport
 import Testing
 
-@Suite(.aloneWithCensus, .serialized, .offThePool) struct `ShutdownStateMachine of a server` {
+@Suite(.aloneWithCensus, .serialized, .offThePool) struct `Lifecycle of a server` {
   @Test func `after the stop no thread and no descriptor is left`() throws {
     func cycle() throws {
       let server = try TestServer(behaviors: [.echo, .script([.open, .stall]), .acceptOnly, .fireHose(message: "x")])
@@ -14,18 +14,18 @@ import Testing
       _ = try server.connections(count: 4)
       #expect(server.stop())
       for connection in server.connections { #expect(connection.ending?.stream == .closedByServer) }
-      // Used no more, they could be closed before the server is.
+      // Without this, the clients could be released before the server stops.
       withExtendedLifetime(clients) {}
     }
     try cycle()
     let before = ProcessCensus.take()
     for _ in 0..<100 { try cycle() }
-    // Tests without a census run beside this one: what they hold comes and goes, a leak of a hundred and more stays.
+    // Tests without a census run in parallel. What they hold varies; a leak of a hundred descriptors stays.
     #expect(eventually { ProcessCensus.take().descriptors < before.descriptors + 80 })
     #expect(eventually { ProcessCensus.take().threads < before.threads + 80 })
   }
 
-  @Test func `dropping the last reference closes everything too`() throws {
+  @Test func `dropping the last reference closes everything`() throws {
     let client: RawClient
     do {
       let server = try TestServer(behavior: .silent)
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func `a stop does not wait longer than its bound for a closure that holds the thread`() throws {
+  @Test func `a stop waits no longer than its bound for a closure that holds the thread`() throws {
     let entered = DispatchSemaphore(value: 0)
     let gate = DispatchSemaphore(value: 0)
     let server = try TestServer(
@@ -90,19 +90,18 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a server without descriptors accepts as soon as there is one`() async {
-    // In a process of its own: the limit is the process's.
+  @Test func `a server that is out of descriptors accepts as soon as one is free`() async {
+    // In a process of its own, because the limit applies to a process.
     await #expect(processExitsWith: .success) { try runOutOfDescriptors() }
   }
 
-  @Test func `a script that waits for frames and has not opened the connection is a mistake that shows at once`() async
-  {
+  @Test func `a script that waits for frames before it opens the connection traps at once`() async {
     await #expect(processExitsWith: .failure) {
       _ = TestServer.Behavior.script([.receiveRequest, .repeat([.receiveMessage])])
     }
   }
 
-  @Test func `a refused port refuses, for as long as it is held`() async throws {
+  @Test func `a refused port refuses connections while it is held`() async throws {
     for loopback in [TestServer.Options.Loopback.ipv4, .ipv6] {
       let port = try TestServer.refusedPort(loopback)
       let error = await #expect(throws: WebSocketError.self) { try await WebSocketSidecar.connect(to: port.url) }
@@ -126,10 +125,10 @@ import Testing
   }
 }
 
-/// Not asynchronous: what waits in a task may need a descriptor for its timer at any moment.
+/// Not asynchronous, because a task that waits may need a descriptor for its timer at any moment.
 private func runOutOfDescriptors() throws {
   let server = try TestServer()
-  // Warm up, so that nothing but connections needs descriptors, and none is given back.
+  // The first connection opens every other descriptor that the server needs.
   let first = try RawClient(server.port)
   #expect(first.open().hasPrefix("HTTP/1.1 101 "))
   var limit = rlimit(rlim_cur: 64, rlim_max: 64)

@@ -5,7 +5,7 @@ import SidecarTestSupport
 import Testing
 
 @Suite(.census, .offThePool) struct `Observations` {
-  @Test func `the opening request is there with its target, headers and offers`() async throws {
+  @Test func `the opening request can be read with its target, headers and offers`() async throws {
     var configuration = WebSocketConfiguration()
     configuration.headers = [("X-Token", "secret")]
     configuration.subprotocols = ["b", "a"]
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  @Test func `every frame's header is there, however the bytes came`() throws {
+  @Test func `every frame's header is recorded, however the bytes are cut`() throws {
     let server = try TestServer(behavior: .discard)
     let client = try RawClient(server.port)
     client.open()
@@ -31,7 +31,7 @@ import Testing
       .ping([UInt8](repeating: 0, count: 125)).masked(3),
       .continuation([UInt8](repeating: 98, count: 70_000), fin: true).masked(0xFFFF_FFFF), .close().masked(5),
     ]
-    // In pieces of a size that has nothing to do with the frames.
+    // Pieces whose size is unrelated to the frames.
     let bytes = frames.flatMap(\.bytes)
     for start in stride(from: 0, to: bytes.count, by: 1399) {
       client.send(bytes[start..<min(start + 1399, bytes.count)])
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 7, 4096])
-  func `what comes behind the Close frame is kept, wherever the reads cut it`(_ size: Int) throws {
+  func `bytes after the Close frame are recorded, wherever the reads cut them`(_ size: Int) throws {
     let server = try TestServer(behavior: .discard)
     let client = try RawClient(server.port)
     client.open()
@@ -66,7 +66,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a wait ends at its bound, at its cancellation, and when there is nothing left to wait for`() async throws
+  @Test func `a wait ends at its bound, when it is cancelled, and when its event cannot happen any more`() async throws
   {
     try await withTestServer { server in
       await #expect(throws: TestServer.WaitError.timedOut("connection 0")) {
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func `a server can forget the connections that have ended`() throws {
+  @Test func `a server can drop the connections that have ended`() throws {
     var options = TestServer.Options()
     options.keepsEndedConnections = false
     let server = try TestServer(options: options)
@@ -112,7 +112,7 @@ import Testing
     #expect(server.connections.isEmpty)
   }
 
-  @Test func `what is too much is counted and not kept`() throws {
+  @Test func `messages beyond the recorded bytes are counted and not kept`() throws {
     var options = TestServer.Options()
     options.recordedBytes = 1000
     let server = try TestServer(behavior: .discard, options: options)
@@ -127,7 +127,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `back-pressure shows: a client that does not read is not read from`() throws {
+  @Test func `a server does not read from a client that does not read`() throws {
     var options = TestServer.Options()
     options.sendBufferSize = 16 * 1024
     options.receiveBufferSize = 16 * 1024
@@ -146,7 +146,7 @@ import Testing
       })
     #expect(sent < all.count)
     try connection.sendingBlocked()
-    // And when the client reads, everything comes back.
+    // Once the client reads, everything is echoed.
     let complete = sent / frame.count
     let echo = client.receive(count: complete * (frame.count - 4))
     #expect(echo.count == complete * (frame.count - 4))

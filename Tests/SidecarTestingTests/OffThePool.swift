@@ -1,9 +1,9 @@
 import Dispatch
 import Testing
 
-/// Runs each test on a thread of its own instead of the concurrency pool's, of which there are no more than cores.
+/// Runs each test on a thread of its own instead of the concurrency pool, which has as many threads as there are cores.
 ///
-/// For tests that block: with two of them on a machine with two cores, every other test in the process would stand still.
+/// For tests that block: two of them would stop every other test in the process on a machine with two cores.
 struct OffThePool: SuiteTrait, TestTrait, TestScoping {
   var isRecursive: Bool { true }
 

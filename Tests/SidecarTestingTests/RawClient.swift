@@ -1,11 +1,11 @@
 import Glibc
 import SidecarTesting
 
-/// A blocking TCP client that says what it is told, right or wrong. Every call ends within 20 s.
+/// A blocking TCP client that sends any bytes, valid or not. Every call ends within 20 s.
 final class RawClient {
   let descriptor: Int32
 
-  /// Connects to a port of 127.0.0.1. Non-nil buffer sizes are set before, so that they hold.
+  /// Connects to a port of 127.0.0.1. Sets the buffer sizes before, which is when they have an effect.
   init(_ port: UInt16, receiveBuffer: Int32? = nil, sendBuffer: Int32? = nil) throws(SystemError) {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     for (option, size) in [(SO_RCVBUF, receiveBuffer), (SO_SNDBUF, sendBuffer)] {
@@ -53,7 +53,9 @@ final class RawClient {
     close()
   }
 
-  /// Sends all the bytes; returns how many the system took before the time-out, or an error.
+  /// Sends bytes.
+  ///
+  /// - Returns: How many the system took: all, unless a time-out or an error came first.
   @discardableResult
   func send(_ bytes: some Sequence<UInt8>) -> Int {
     let bytes = Array(bytes)
@@ -72,28 +74,32 @@ final class RawClient {
 
   func send(_ frame: RawFrame) { send(frame.bytes) }
 
-  /// What one read brings: nothing at the end of the stream, nil if there is an error.
+  /// Reads once.
+  ///
+  /// - Returns: The bytes; none at the end of the stream, nil after an error.
   func receive(upTo limit: Int = 64 * 1024) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: limit)
     let count = recv(descriptor, &buffer, limit, 0)
     return count < 0 ? nil : Array(buffer[..<count])
   }
 
-  /// The next `count` bytes, or fewer if the stream ends.
+  /// Reads `count` bytes, or fewer if the stream ends.
   func receive(count: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     while bytes.count < count, let more = receive(upTo: count - bytes.count), !more.isEmpty { bytes += more }
     return bytes
   }
 
-  /// The bytes up to and with `end`, behind which nothing may be under way.
+  /// Reads up to and including `end`. The server must not send anything after it.
   func receive(through end: [UInt8]) -> [UInt8] {
     var bytes: [UInt8] = []
     while !bytes.suffix(end.count).elementsEqual(end), let more = receive(), !more.isEmpty { bytes += more }
     return bytes
   }
 
-  /// What is to come until the stream ends, and the error that ended it, or 0.
+  /// Reads until the stream ends.
+  ///
+  /// - Returns: The bytes, and the error that ended the stream, or 0.
   func receiveToEnd() -> (bytes: [UInt8], error: Int32) {
     var bytes: [UInt8] = []
     while let more = receive() {
@@ -103,7 +109,7 @@ final class RawClient {
     return (bytes, errno)
   }
 
-  /// The bytes up to and with a blank line.
+  /// Reads up to and including an empty line.
   func receiveHead() -> String {
     var head: [UInt8] = []
     while !head.suffix(4).elementsEqual("\r\n\r\n".utf8) {
@@ -118,7 +124,7 @@ final class RawClient {
       + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\(headers)\r\n"
   }
 
-  /// Sends an opening request and returns the head of the answer.
+  /// Sends an opening request, and returns the head of the answer.
   @discardableResult
   func open(path: String = "/", headers: String = "") -> String {
     send(RawClient.request(path: path, headers: headers))

@@ -4,7 +4,7 @@ import SidecarTestSupport
 import Testing
 
 @Suite(.census, .offThePool) struct `Scripts` {
-  /// Starts a server with a script and opens a connection to it, request and answer.
+  /// Starts a server with a script, and opens a connection to it.
   private func open(
     _ steps: [TestServer.Step], options: TestServer.Options = .init()
   ) throws -> (TestServer, RawClient, TestServer.Connection) {
@@ -14,7 +14,7 @@ import Testing
     return (server, client, try server.connection())
   }
 
-  @Test func `steps are taken in their order`() throws {
+  @Test func `steps are taken in order`() throws {
     let (server, client, connection) = try open([
       .open, .send("one"), .receiveMessage, .send("two", fragmentSize: 2),
       .receiveMessage { message in ["re: \(message)"] }, .sendClose(4001, reason: "enough"), .receiveClose,
@@ -35,7 +35,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `the answer and the first frames go out together`() throws {
+  @Test func `the answer and the first frames can be sent together`() throws {
     let server = try TestServer(behavior: .script([.together([.open, .send("at once"), .ping([1])])]))
     let client = try RawClient(server.port)
     client.send(RawClient.request())
@@ -44,14 +44,14 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `dribbled bytes come in pieces, and not before their time`() throws {
+  @Test func `dribbled bytes arrive in pieces, at their interval`() throws {
     let interval = Duration.milliseconds(2)
     let start = ContinuousClock.now
     let (server, client, connection) = try open([
       .open, .dribble(RawFrame.text("slowly").bytes, chunk: 3, interval: interval),
     ])
     #expect(client.receive(count: 8) == RawFrame.text("slowly").bytes)
-    // Three pieces, the first one at once.
+    // Three pieces. The first one is sent at once.
     #expect(ContinuousClock.now - start >= interval * 2)
     #expect(try connection.scriptEnded() == .finished)
     #expect(server.stop())
@@ -66,7 +66,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `steps are repeated so many times, or for a time, or until the client has gone`() throws {
+  @Test func `steps are repeated a number of times, for a time, or until the client has gone`() throws {
     let (server, client, _) = try open([
       .open, .repeat(times: 3, [.send("a"), .repeat(times: 0, [.send("no")])]), .send("b"),
     ])
@@ -94,7 +94,7 @@ import Testing
     #expect(endless.stop())
   }
 
-  @Test func `an endless loop of sends leaves the server's other connections their turn`() throws {
+  @Test func `an endless loop of sends does not starve the server's other connections`() throws {
     let server = try TestServer(behaviors: [.script([.open, .repeat([.send("")])]), .echo])
     let flooded = try RawClient(server.port)
     flooded.open()
@@ -136,7 +136,7 @@ import Testing
     }
   }
 
-  @Test func `the opening can be answered with anything`() throws {
+  @Test func `the opening request can be answered with anything`() throws {
     let scripts: [([TestServer.Step], String)] = [
       ([.answerRaw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")], "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
       ([.sendRaw("SSH-2.0-OpenSSH\r\n\r\n")], "SSH-2.0-OpenSSH\r\n\r\n"),
@@ -204,7 +204,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a stalled server takes no more than the system's buffers hold`() throws {
+  @Test func `a stalled server takes no more than fits the system's buffers`() throws {
     var options = TestServer.Options()
     options.receiveBufferSize = 8 * 1024
     let server = try TestServer(behavior: .script([.open, .stall]), options: options)
@@ -215,7 +215,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a stall that is over goes on with what has waited`() throws {
+  @Test func `after a stall the script goes on with what arrived meanwhile`() throws {
     let (server, client, connection) = try open([.open, .stall(.milliseconds(5)), .receiveMessage, .send("awake")])
     client.send(RawFrame.text("wake up").masked())
     #expect(client.receive(count: 7) == RawFrame.text("awake").bytes)
@@ -237,7 +237,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `half a connection can be ended, and the other half be read on`() throws {
+  @Test func `a server can end its half of the stream and go on reading`() throws {
     let (server, client, connection) = try open([.open, .endOfStream, .receiveMessage, .waitForEndOfStream, .close])
     #expect(client.receiveToEnd() == ([], 0))
     client.send(RawFrame.text("still here").masked())
@@ -260,7 +260,7 @@ import Testing
     }
   }
 
-  @Test func `a stalled server still sees that the client has reset the connection`() throws {
+  @Test func `a stalled server still sees a reset by the client`() throws {
     let (server, client, connection) = try open([.open, .stall])
     client.send(RawFrame.text("unread").masked())
     client.reset()
@@ -269,7 +269,7 @@ import Testing
     #expect(server.stop())
   }
 
-  @Test func `a test can make a connection take steps at any time`() throws {
+  @Test func `a test can give a connection more steps at any time`() throws {
     let server = try TestServer(behavior: .echo)
     let client = try RawClient(server.port)
     client.open()
@@ -293,7 +293,7 @@ import Testing
     connection.perform([.send("too late")])
   }
 
-  @Test func `steps between the frames of a fire hose go out whole, and Close ends it`() throws {
+  @Test func `a step is sent between two frames of a fire hose, and Close ends it`() throws {
     let server = try TestServer(behavior: .fireHose(message: .binary([UInt8](repeating: 1, count: 100_000))))
     let client = try RawClient(server.port)
     client.open()

@@ -1,6 +1,6 @@
 import SidecarTesting
 
-/// A frame that a server sent, read by a parser that has nothing in common with the one under test.
+/// A frame that a server sent, read by a parser that shares nothing with the one under test.
 struct ServerFrame: Hashable {
   var first: UInt8
   var payload: [UInt8]
@@ -15,7 +15,7 @@ struct ServerFrame: Hashable {
     payload = frame.payload
   }
 
-  /// The frames in `bytes`. What is cut off at the end is one with opcode 15 that cannot be overlooked.
+  /// Parses frames. An incomplete frame at the end becomes one with opcode 15, which no test expects.
   static func parse(_ bytes: [UInt8]) -> [ServerFrame] {
     var frames: [ServerFrame] = []
     var position = 0

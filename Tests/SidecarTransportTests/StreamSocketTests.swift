@@ -72,7 +72,9 @@ import Testing
     peer.shutdownWrite()
     #expect(read() == .endOfStream)
     peer.close()
-    #expect(large.withUnsafeBytes { socket.write($0) } == .failed(SystemError("send", code: EPIPE)))
+    // The peer had not read everything, so it sent a reset; whether that is reported depends on which end is seen first.
+    let afterClose = large.withUnsafeBytes { socket.write($0) }
+    #expect([EPIPE, ECONNRESET].map { .failed(SystemError("send", code: $0)) }.contains(afterClose))
   }
 
   @Test func `a stream that was aborted reads and writes nothing more`() throws {

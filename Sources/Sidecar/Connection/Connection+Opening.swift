@@ -22,7 +22,10 @@ extension Connection {
     guard case .connecting(_, let request) = phase else { return }
     switch result {
     case .failure(let failure): failConnecting(WebSocketError(failure))
-    case .success(let stream): startHandshake(on: stream, request)
+    case .success(let stream):
+      // Nothing is being looked up any more.
+      connector.withLock { $0 = nil }
+      startHandshake(on: stream, request)
     }
   }
 

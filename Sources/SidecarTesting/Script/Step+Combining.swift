@@ -98,7 +98,7 @@ extension TestServer.Step {
   ///   - opcode: The frame's opcode. Default: 2, binary.
   ///   - announced: The length in the frame's header, in bytes.
   ///   - payload: The part of the payload that is sent.
-  ///   - ending: How the connection ends. Default: ``endOfStream``; the other choice is ``reset``.
+  ///   - ending: The step that ends the connection. Default: ``endOfStream``.
   public static func cutMidFrame(
     opcode: UInt8 = 2, announced: UInt64 = 1000, payload: some Sequence<UInt8> = [1, 2, 3],
     ending: TestServer.Step = .endOfStream

@@ -139,7 +139,7 @@ import Testing
       try await client.run { _ in
         await withTaskCancellationHandler {
           hasBegun.complete(())
-          await Promise<Void>().value(until: .after(.seconds(60)))
+          _ = await Promise<Void>().value(until: .after(.seconds(60)))
         } onCancel: {
           hold(gate)
         }
