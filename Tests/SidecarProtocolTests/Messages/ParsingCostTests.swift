@@ -63,7 +63,7 @@ struct CostCase: Sendable, CustomStringConvertible {
         "compressed messages of 128 bytes", deflate: deflate,
         repeated(frame(0xC2, compressed(Array(prose[..<128]))), size: size)),
       CostCase(
-        "a compressed message that was not compressible", deflate: deflate, 
+        "a compressed message that was not compressible", deflate: deflate,
         frame(0xC2, compressed(noise(size)))),
     ]
   }
