@@ -29,7 +29,7 @@ import Testing
 
     func accept(deflate: PermessageDeflate.Agreement?) { connection.accept(deflate: deflate) }
     func close(_ payload: ClosePayload) -> WebSocketConnection.Reply { connection.close(payload) }
-    func withheldReply() -> WebSocketConnection.Reply { connection.withheldReply() }
+    func takeWithheldReply() -> WebSocketConnection.Reply { connection.takeWithheldReply() }
     func streamEnded(_ how: WebSocketConnection.StreamEnd) -> ConnectionEnd { connection.streamEnded(how) }
     func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
       connection.directReadTarget(minimum: minimum)
@@ -195,7 +195,7 @@ import Testing
   @Test func `before the handshake is complete there is nothing to close or to answer`() throws {
     let client = Endpoint(WebSocketConnection(request: try Self.request(), limits: ProtocolLimits()))
     #expect(client.close(.empty) == .none)
-    #expect(client.withheldReply() == .none)
+    #expect(client.takeWithheldReply() == .none)
   }
 
   // MARK: Pings
@@ -216,8 +216,8 @@ import Testing
     server.receive(incoming(.server, 0x89, [1]) + incoming(.server, 0x88, close1000))
     #expect(server.takeLines() == ["ping 01", "close 1000, carryOn"])
     #expect(server.canSend && server.settledEnd == nil)
-    #expect(BoundedSink.text(server.withheldReply()) == "send 1000, endStream")
-    #expect(server.withheldReply() == .none)
+    #expect(BoundedSink.text(server.takeWithheldReply()) == "send 1000, endStream")
+    #expect(server.takeWithheldReply() == .none)
     #expect(!server.canSend && server.settledEnd?.code == .normalClosure)
   }
 
@@ -227,7 +227,7 @@ import Testing
     // A client must mask (RFC 6455 §5.1).
     server.receive(frame(0x81, utf8("bare")))
     #expect(server.takeLines() == ["violation 1002, carryOn"])
-    #expect(BoundedSink.text(server.withheldReply()) == "send 1002, endStream")
+    #expect(BoundedSink.text(server.takeWithheldReply()) == "send 1002, endStream")
     guard case .violation? = server.settledEnd?.cause else { return #expect(Bool(false)) }
   }
 
