@@ -29,7 +29,7 @@ import Testing
 
     func accept(deflate: PermessageDeflate.Agreement?) { connection.accept(deflate: deflate) }
     func close(_ payload: ClosePayload) -> WebSocketConnection.Reply { connection.close(payload) }
-    func withheldReply() -> WebSocketConnection.Reply { connection.withheldReply() }
+    func withheldReply() -> WebSocketConnection.Reply { connection.takeWithheldReply() }
     func streamEnded(_ how: WebSocketConnection.StreamEnd) -> ConnectionEnd { connection.streamEnded(how) }
     func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
       connection.directReadTarget(minimum: minimum)

@@ -5,9 +5,6 @@ import SidecarExecutor
 // What tests reach for inside the client: how far it has read, and why it reads no more.
 
 extension WebSocketSidecar {
-  /// Messages that have been parsed, and that nobody has taken.
-  nonisolated var unreadMessageCount: Int { shared.inbox.unreadCount }
-
   /// True while reading is paused because too much is unread.
   nonisolated var isPausedByInbox: Bool { shared.inbox.isFull }
 

@@ -5,7 +5,7 @@ import SidecarTesting
 import Testing
 
 /// Answering the peer's Pings (RFC 6455 §5.5.2 and §5.5.3).
-@Suite(.census) struct PingTests {
+@Suite(.census) struct PongTests {
   private let pings = (0..<10).map { [UInt8($0)] }
 
   @Test func `ten Pings in one read get ten Pongs`() async throws {
