@@ -59,7 +59,8 @@ import Testing
     let handled = Tally()
     let client = try await WebSocketSidecar.connect(
       to: bombs.url, configuration: configuration, on: thread, handler: { _, _, _ in handled.add() })
-    let limit = Duration.milliseconds(5) * Int(slack / .milliseconds(100)) + alone * 4
+    // Beside other tests the thread is also preempted, for milliseconds. On an idle machine it is less than 5.
+    let limit = Duration.milliseconds(20) * Int(slack / .milliseconds(100)) + alone * 4
     let best = try await Self.bestTail(of: neighbour, limit: limit)
     #expect(best <= limit, "\(alone) alone")
     #expect(handled.count > 0)
