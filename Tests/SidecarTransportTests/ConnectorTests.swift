@@ -112,7 +112,8 @@ import Testing
   @Test func `those that wait for one look-up each have their own time`() async throws {
     let hanging = HangingResolver()
     let name = Endpoint.tcp(host: hanging.host, port: 80)
-    let patient = try ConnectHarness(name, resolver: hanging.resolver)
+    let patient = try ConnectHarness(
+      name, resolver: hanging.resolver, timeouts: .init(resolve: .seconds(600), connect: .seconds(600)))
     _ = await hanging.entered.uncancellableValue()
     let hasty = try ConnectHarness(name, resolver: hanging.resolver, timeouts: .init(resolve: soon, connect: soon))
     #expect(try await hasty.failure() == .timedOut(.resolve))

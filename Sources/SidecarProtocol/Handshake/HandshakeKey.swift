@@ -30,6 +30,8 @@ package struct HandshakeKey: Sendable {
 
   /// The value of `Sec-WebSocket-Accept` that belongs to the key (RFC 6455 §4.2.2, item 5.4).
   package var accept: String {
+    // Before anything else of OpenSSL's, or the option has no effect.
+    let sha1 = Self.sha1
     let context = EVP_MD_CTX_new()
     defer { EVP_MD_CTX_free(context) }
     func update(_ text: String) -> Bool {
@@ -39,7 +41,7 @@ package struct HandshakeKey: Sendable {
       // It stays zero where OpenSSL may not use SHA-1, and the handshake fails: no server sends that.
       digest.initializeMemory(as: UInt8.self, repeating: 0)
       _ =
-        EVP_DigestInit_ex(context, Self.sha1, nil) == 1 && update(value)
+        EVP_DigestInit_ex(context, sha1, nil) == 1 && update(value)
         && update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11") && EVP_DigestFinal_ex(context, digest.baseAddress, nil) == 1
       return Self.base64(UnsafeRawBufferPointer(digest))
     }
@@ -48,7 +50,12 @@ package struct HandshakeKey: Sendable {
   /// SHA-1, looked up once: `SHA1()` looks it up each time, which costs more than hashing a key.
   ///
   /// Never changed and never freed, as OpenSSL requires of methods that threads share.
-  private nonisolated(unsafe) static let sha1 = EVP_MD_fetch(nil, "SHA1", nil)
+  private nonisolated(unsafe) static let sha1 = {
+    // Otherwise `exit` frees what OpenSSL has while threads still use it, and a program that exits with an open connection
+    // may crash. An application that has set OpenSSL up before decides that itself.
+    OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
+    return EVP_MD_fetch(nil, "SHA1", nil)
+  }()
 
   private static func base64(_ bytes: UnsafeRawBufferPointer) -> String {
     // Four characters for each three bytes, and the zero byte that EVP_EncodeBlock adds.

@@ -93,7 +93,7 @@ import SidecarProtocol
           try await Task.sleep(for: .milliseconds(50))
         } while client.unwrittenByteCount != waiting
         flood.open()
-        let message = try await client.receive(timeout: .seconds(60))
+        let message = try await client.receive(timeout: .seconds(240))
         try demand(message == "still there?", "received \(message as Any)")
         let growth = client.unwrittenByteCount - waiting
         try demand(growth <= 0, "\(growth) bytes of pongs have been queued")
