@@ -56,10 +56,7 @@ extension Connection: ReadinessHandler {
       }
     }
     deliverMessages()
-    if turnMustFlush {
-      turnMustFlush = false
-      flush()
-    }
+    flushPongs()
     guard case .connected = phase else { return }
     switch last {
     case .endOfStream, .truncated: return streamEnded(.byPeer)

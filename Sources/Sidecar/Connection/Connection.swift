@@ -45,8 +45,8 @@ actor Connection {
   @exclusivity(unchecked) var inboxSink = InboxSink()
   /// What is being written. Not empty between turns only if the kernel took no more.
   @exclusivity(unchecked) var unsent = ByteBuffer()
-  /// True if the read turn has queued a Pong, which is written at its end.
-  @exclusivity(unchecked) var turnMustFlush = false
+  /// How many Pongs the read turn has queued. They are written at its end, or when there are many.
+  @exclusivity(unchecked) var unflushedPongs = 0
 
   /// The deadline of the current step.
   private var timer: TimerID?
