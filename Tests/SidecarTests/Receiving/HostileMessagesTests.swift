@@ -96,7 +96,8 @@ import SidecarProtocol
         let message = try await client.receive(timeout: .seconds(240))
         try demand(message == "still there?", "received \(message as Any)")
         let growth = client.unwrittenByteCount - waiting
-        try demand(growth <= 0, "\(growth) bytes of pongs have been queued")
+        // The Pongs that one system call writes wait when it finds no room, those after them replace each other.
+        try demand(growth <= 256 * (6 + 40), "\(growth) bytes of pongs have been queued")
         readAgain.open()
         // One, and as many as the kernel still found room for. Nothing announces the last one to the server.
         let isAnswered = try await onThread { eventually { connection.pongs.last == last } }
