@@ -41,7 +41,7 @@ package enum EscapedText {
 
   private static func append(_ scalar: Unicode.Scalar, for purpose: Purpose, to output: inout [UInt8]) {
     guard mustEscape(scalar, for: purpose) else {
-      output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+      output.append(utf8: String(scalar))
       return
     }
     switch scalar {

@@ -60,10 +60,4 @@ import SidecarProtocol
     #expect(long.quotedForDisplay == "\"\(long)\"")
     #expect((long + "b").quotedForDisplay == "\"\(long)\"…")
   }
-
-  @Test func `a message keeps its tabs and what joins its emoji, and a description does not`() {
-    let text = "a\tb \u{1F469}\u{200D}\u{1F680} \u{2764}\u{FE0F}\u{7}"
-    #expect(message(text).hasSameBytes(as: "a\tb \u{1F469}\u{200D}\u{1F680} \u{2764}\u{FE0F}" + #"\u{7}"#))
-    #expect(text.escapedForDisplay.hasPrefix(#"a\tb "#))
-  }
 }
