@@ -182,17 +182,9 @@ import Testing
       _ = await ready.uncancellableValue()
       takeDescriptors(leaving: 0)
       for (host, call) in [("127.0.0.1", "socket"), ("localhost", "getaddrinfo")] {
-        let outcome = Promise<ConnectHarness.Outcome>()
-        let kept = Locked<Connector?>(nil)
-        thread.post {
-          let connector = Connector(
-            to: .tcp(host: host, port: listener.address.port), timeouts: ConnectHarness.patient, loop: thread.loop,
-            thread: thread
-          ) { outcome.complete($0) }
-          kept.withLock { $0 = connector }
-          connector.start()
+        guard case .failure(.system(let error)) = await connect(to: host, listener.address.port, on: thread) else {
+          _exit(2)
         }
-        guard case .failure(.system(let error)) = await outcome.uncancellableValue() else { _exit(2) }
         guard error == SystemError(call, code: EMFILE) else { _exit(3) }
       }
       _exit(0)
@@ -206,17 +198,7 @@ import Testing
       else { _exit(1) }
       SystemFaults.inject(.startThread) { EAGAIN }
       for (host, call) in [("localhost", "pthread_create"), ("127.0.0.1", nil)] {
-        let outcome = Promise<ConnectHarness.Outcome>()
-        let kept = Locked<Connector?>(nil)
-        thread.post {
-          let connector = Connector(
-            to: .tcp(host: host, port: listener.address.port), timeouts: ConnectHarness.patient, loop: thread.loop,
-            thread: thread
-          ) { outcome.complete($0) }
-          kept.withLock { $0 = connector }
-          connector.start()
-        }
-        switch await outcome.uncancellableValue() {
+        switch await connect(to: host, listener.address.port, on: thread) {
         case .success where call == nil: break
         case .failure(.system(let error)) where error.call == call && error.code == EAGAIN: break
         default: _exit(2)
@@ -232,4 +214,18 @@ private func threadRuns(_ thread: SidecarThread) async -> Bool {
   thread.post { runs.complete(()) }
   await runs.uncancellableValue()
   return true
+}
+
+/// Connects on the thread, and returns what came of it.
+private func connect(to host: String, _ port: UInt16, on thread: SidecarThread) async -> ConnectHarness.Outcome {
+  let outcome = Promise<ConnectHarness.Outcome>()
+  let kept = Locked<Connector?>(nil)
+  thread.post {
+    let connector = Connector(
+      to: .tcp(host: host, port: port), timeouts: ConnectHarness.patient, loop: thread.loop, thread: thread
+    ) { outcome.complete($0) }
+    kept.withLock { $0 = connector }
+    connector.start()
+  }
+  return await outcome.uncancellableValue()
 }

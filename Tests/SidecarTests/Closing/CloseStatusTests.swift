@@ -7,7 +7,7 @@ import Testing
 
 /// What is known at the moment when the end of a connection is told.
 @Suite(.aloneWithCensus) struct CloseStatusTests {
-  /// How often each race is run. `SIDECAR_TEST_ROUNDS=10000` is for whoever changes the closing.
+  /// How often each race is run. Set `SIDECAR_TEST_ROUNDS=10000` after a change to the closing handshake.
   private static let rounds = ProcessInfoLite.environment("SIDECAR_TEST_ROUNDS").flatMap(Int.init) ?? 200
 
   /// How a receiver learns of the end.
