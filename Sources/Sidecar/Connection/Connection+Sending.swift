@@ -21,7 +21,7 @@ extension Connection {
     }
   }
 
-  /// Answers a Ping (RFC 6455 §5.5.2, §5.5.3). The Pong is written at the end of the turn.
+  /// Answers a Ping (RFC 6455 §5.5.2, §5.5.3). The Pong is written with others, at the end of the turn at the latest.
   func sendPong(_ payload: WebSocketPayload) {
     if unsent.isEmpty {
       sendControl(.pong, payload)
