@@ -21,7 +21,9 @@ SLOW := SIDECAR_TEST_SLACK=10
 COMPUTING := SidecarProtocolTests|SidecarFuzzTests|SidecarDifferentialTests
 HALVES := $(if $(FILTER),'--filter=$(FILTER)','--filter=$(COMPUTING)' '--skip=$(COMPUTING)')
 ONLY := $(if $(FILTER),--filter=$(FILTER))
-TEST := swift test --disable-xctest --parallel
+# Only a few tests run at the same time: hundreds would keep the few threads of the concurrency pool busy for half a minute.
+WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8
+TEST := $(WIDTH) swift test --disable-xctest --parallel
 
 RELEASE := -c release --scratch-path .build-release -Xswiftc -enable-testing
 # The benchmark links Swift's libraries statically, as server programs do. So does SwiftNIO's row.

@@ -57,7 +57,7 @@ final class CommandProcess: Sendable {
       try CommandProcess.spawn([program] + arguments, theirs.map(\.descriptor))
     }
     let (process, status) = (process, status)
-    CommandProcess.onOwnThread {
+    startThread {
       var result: Int32 = 0
       while waitpid(process, &result, 0) == -1, errno == EINTR {}
       status.complete(result & 0x7F == 0 ? (result >> 8) & 0xFF : 128 + result & 0x7F)
@@ -73,7 +73,7 @@ final class CommandProcess: Sendable {
   /// Writes to the command's standard input, on another thread.
   func write(_ bytes: [UInt8]) {
     let input = input
-    CommandProcess.onOwnThread { input.write(bytes) }
+    startThread { input.write(bytes) }
   }
 
   func write(_ text: String) { write(Array(text.utf8)) }
@@ -81,7 +81,7 @@ final class CommandProcess: Sendable {
   /// Writes all bytes, and then ends the standard input.
   func writeAll(_ bytes: [UInt8]) {
     let input = input
-    CommandProcess.onOwnThread {
+    startThread {
       input.write(bytes)
       input.shutdownWrite()
     }
@@ -129,10 +129,6 @@ final class CommandProcess: Sendable {
     let own = String(decoding: buffer.prefix(max(0, length)).map(UInt8.init(bitPattern:)), as: UTF8.self)
     return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/sidecar"
   }()
-
-  static func onOwnThread(_ body: @escaping @Sendable () -> Void) {
-    Task.detached { try await onThread { body() } }
-  }
 
   private static func spawn(_ arguments: [String], _ streams: [Int32]) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()

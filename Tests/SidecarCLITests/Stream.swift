@@ -52,14 +52,12 @@ final class Stream: Sendable {
 
   /// Reads until the end, on another thread.
   func startReading() {
-    Task.detached {
-      try await onThread {
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        while case let count = read(self.descriptor, &bytes, bytes.count), count > 0 {
-          self.received.withLock { $0.append(contentsOf: bytes[..<count]) }
-        }
-        self.ended.complete(())
+    startThread {
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      while case let count = read(self.descriptor, &bytes, bytes.count), count > 0 {
+        self.received.withLock { $0.append(contentsOf: bytes[..<count]) }
       }
+      self.ended.complete(())
     }
   }
 

@@ -1,6 +1,6 @@
 internal import Dispatch
 
-/// Where a caller runs whose time is taken: a worker that Dispatch has beyond those of the concurrency pool.
+/// Where a caller runs whose time is taken: workers that Dispatch has beyond those of the concurrency pool.
 ///
 /// Tests that compute hold the pool's two threads for a second at a time. What an asynchronous call takes would
 /// otherwise depend on when one of them is free again.
@@ -8,7 +8,7 @@ public final class CallerExecutor: TaskExecutor {
   /// The one for all tests.
   public static let shared = CallerExecutor()
 
-  private let queue = DispatchQueue(label: "caller", qos: .userInteractive)
+  private let queue = DispatchQueue(label: "caller", qos: .userInteractive, attributes: .concurrent)
 
   /// Runs a part of a task that prefers this executor.
   public func enqueue(_ job: consuming ExecutorJob) {

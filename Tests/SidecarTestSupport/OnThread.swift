@@ -8,6 +8,11 @@ public func onThread<Result: Sendable>(
   _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
   let result = Promise<Swift.Result<Result, any Error>>()
-  Thread.detachNewThread { result.complete(Swift.Result { try body() }) }
+  startThread { result.complete(Swift.Result { try body() }) }
   return try await result.uncancellableValue().get()
+}
+
+/// Runs `body` on a thread of its own, which starts at once: it does not wait for a thread of the concurrency pool.
+public func startThread(_ body: @escaping @Sendable () -> Void) {
+  Thread.detachNewThread(body)
 }

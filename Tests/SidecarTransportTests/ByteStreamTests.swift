@@ -5,7 +5,7 @@ import Testing
 @testable import SidecarTransport
 
 /// The rules of the byte stream that a plain one keeps.
-@Suite("ByteStream") struct ByteStreamTests {
+@Suite("ByteStream", .census) struct ByteStreamTests {
   @Test func `a plain stream polls for what its user wants`() throws {
     let (socket, peer) = try connectedPair()
     defer { peer.close() }

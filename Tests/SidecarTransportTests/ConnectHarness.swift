@@ -89,7 +89,7 @@ final class BlackHole: Sendable {
 /// Two sockets that are connected to each other.
 func connectedPair() throws -> (StreamSocket, StreamSocket) {
   var pair: [Int32] = [0, 0]
-  let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue)
+  let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
   guard socketpair(AF_UNIX, kind, 0, &pair) == 0 else { throw SystemError("socketpair", code: errno) }
   return (StreamSocket(owning: pair[0]), StreamSocket(owning: pair[1]))
 }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SidecarTransport
 
-@Suite("Connector") struct ConnectorTests {
+@Suite("Connector", .census) struct ConnectorTests {
   private let soon = Duration.milliseconds(20)
 
   /// A resolver whose look-ups hang until the value is gone.

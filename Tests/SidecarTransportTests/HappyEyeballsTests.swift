@@ -6,7 +6,7 @@ import Testing
 @testable import SidecarTransport
 
 /// RFC 8305, without sockets and with a clock of the test's own.
-@Suite("Happy Eyeballs") struct HappyEyeballsTests {
+@Suite("Happy Eyeballs", .census) struct HappyEyeballsTests {
   private let start = MonotonicInstant(nanoseconds: 1_000_000_000)
   private let refused = SystemError("connect", code: ECONNREFUSED)
   private let outOfDescriptors = SystemError("socket", code: EMFILE)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SidecarTransport
 
-@Suite("Resolver") struct ResolverTests {
+@Suite("Resolver", .census) struct ResolverTests {
   private static let loopback = SocketAddress.loopback(port: 0)
 
   /// A look-up that hangs until it is let go, if its name begins with `slow`.

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SidecarTransport
 
-@Suite("Unix-domain sockets") struct UnixSocketTests {
+@Suite("Unix-domain sockets", .census) struct UnixSocketTests {
   private static let count = Atomic(0)
 
   /// A path that nobody else uses.

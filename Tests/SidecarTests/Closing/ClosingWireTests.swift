@@ -6,7 +6,7 @@ import Testing
 @testable import Sidecar
 
 /// What RFC 6455 asks of a client's bytes when a connection closes, as a server sees them.
-@Suite struct ClosingWireTests {
+@Suite(.census) struct ClosingWireTests {
   private let patience = Duration.seconds(120)
 
   @Test func `nothing is sent after our own Close`() async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import Sidecar
 
 /// What connecting throws when the server does not open the connection.
-@Suite struct OpeningFailureTests {
+@Suite(.census) struct OpeningFailureTests {
   private func error(
     _ steps: [TestServer.Step], configuration: WebSocketConfiguration = WebSocketConfiguration()
   ) async throws -> WebSocketError? {

@@ -29,7 +29,7 @@ import SidecarProtocol
   ) async throws {
     let queue = SendQueue(highWatermark: highWatermark, thread: try SidecarThread(), responseHint: ResponseHint())
     var pair: [Int32] = [0, 0]
-    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0)
     let stream = ByteStream.plain(StreamSocket(owning: pair[0]))
     queue.start(stream, request: []) {}
     queue.open(nil, nil)

@@ -3,9 +3,10 @@ import Sidecar
 import SidecarTesting
 import Testing
 import SidecarProtocol
+import SidecarTestSupport
 
 /// What RFC 6455 and RFC 7692 ask of a client's bytes, as a server sees them.
-@Suite struct WireTests {
+@Suite(.census) struct WireTests {
   private let patience = Duration.seconds(120)
 
   @Test func `every connection has a key of its own`() async throws {

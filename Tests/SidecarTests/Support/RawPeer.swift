@@ -31,21 +31,16 @@ final class RawPeer: Sendable {
     }
     guard status == 0 else { throw SystemError("bind", code: errno) }
     url = "ws://127.0.0.1:\(UInt16(bigEndian: address.sin_port))/"
-    Task { [finished] in
-      let result: Result<Void, any Error>
-      do {
-        try await onThread {
+    startThread { [finished] in
+      finished.complete(
+        Result {
           let descriptor = accept(listener, nil, nil)
           guard descriptor >= 0 else { throw SystemError("accept", code: errno) }
+          _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
           let stream = RawStream(descriptor)
           defer { stream.close() }
           try script(stream)
-        }
-        result = .success(())
-      } catch {
-        result = .failure(error)
-      }
-      finished.complete(result)
+        })
     }
   }
 
