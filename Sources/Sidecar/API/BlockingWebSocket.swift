@@ -154,6 +154,15 @@ public final class BlockingWebSocket: Sendable {
     return try result.get()
   }
 
+  /// The subprotocol that the server chose; see ``WebSocketSidecar/subprotocol``.
+  public var subprotocol: String? { sidecar.subprotocol }
+
+  /// The parameters of compression that hold; see ``WebSocketSidecar/negotiatedCompression``.
+  public var negotiatedCompression: WebSocketCompression.Negotiated? { sidecar.negotiatedCompression }
+
+  /// The server's numeric address and port; see ``WebSocketSidecar/remoteAddress``.
+  public var remoteAddress: String? { sidecar.remoteAddress }
+
   /// How the connection ended; nil while it has not.
   public var closeStatus: CloseStatus? { sidecar.closeStatus }
 

@@ -166,6 +166,12 @@ public actor WebSocketSidecar {
   /// open (RFC 6455 §1.9).
   public nonisolated var subprotocol: String? { (try? shared.opened.current?.get())?.subprotocol }
 
+  /// The parameters of compression that hold; nil if the server declined it, or before the connection is open
+  /// (RFC 7692 §7.1).
+  public nonisolated var negotiatedCompression: WebSocketCompression.Negotiated? {
+    (try? shared.opened.current?.get())?.compression
+  }
+
   /// The server's numeric address and port, such as `[::1]:9000`; nil before the connection is open.
   public nonisolated var remoteAddress: String? {
     (try? shared.opened.current?.get())?.remoteAddress?.description

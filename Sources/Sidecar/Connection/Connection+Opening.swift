@@ -52,7 +52,10 @@ extension Connection {
     shared.sendQueue.open(response.deflate, configuration.compression)
     let remoteAddress = stream.remoteAddress
     shared.opened.complete(
-      .success(SharedConnectionState.Opening(subprotocol: response.subprotocol, remoteAddress: remoteAddress)))
+      .success(
+        SharedConnectionState.Opening(
+          subprotocol: response.subprotocol, compression: response.deflate.map(WebSocketCompression.Negotiated.init),
+          remoteAddress: remoteAddress)))
     configuration.onLog?(.opened(address: remoteAddress?.description ?? endpoint.description))
   }
 }

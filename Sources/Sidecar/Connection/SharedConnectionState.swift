@@ -29,6 +29,7 @@ struct SharedConnectionState: Sendable {
   /// What was agreed on when the connection opened.
   struct Opening: Sendable {
     let subprotocol: String?
+    let compression: WebSocketCompression.Negotiated?
     let remoteAddress: SocketAddress?
   }
 
