@@ -46,7 +46,7 @@ enum DemoCommand {
     var options = TestServer.Options()
     options.recordedBytes = 0
     let server = try TestServer(behavior: feed.behavior(length), options: options)
-    let page = DemoPage(progress: progress)
+    let page = DemoReport(progress: progress)
     page.title(server.url)
 
     let async = DemoMeasurement(

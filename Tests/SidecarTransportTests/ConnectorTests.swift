@@ -196,7 +196,7 @@ import Testing
       guard let listener = try? ListeningSocket.listening(), let thread = try? SidecarThread(name: "poor"),
         await threadRuns(thread)
       else { _exit(1) }
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
       for (host, call) in [("localhost", "pthread_create"), ("127.0.0.1", nil)] {
         switch await connect(to: host, listener.address.port, on: thread) {
         case .success where call == nil: break

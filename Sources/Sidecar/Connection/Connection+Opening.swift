@@ -59,18 +59,3 @@ extension Connection {
     configuration.onLog?(.opened(address: remoteAddress?.description ?? endpoint.description))
   }
 }
-
-extension WebSocketError {
-  /// Converts the reason why there is no stream.
-  init(_ failure: Connector.Failure) {
-    self =
-      switch failure {
-      case .resolution(let error): .resolutionFailed(error)
-      case .connect(let error): .connectFailed(error)
-      case .system(let error): .systemResources(error)
-      case .timedOut(.resolve): .timedOut(.resolution)
-      case .timedOut(.connect): .timedOut(.connect)
-      case .invalidEndpoint(let reason): .invalidConfiguration(reason: reason)
-      }
-  }
-}

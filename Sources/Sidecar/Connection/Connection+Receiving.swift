@@ -21,21 +21,6 @@ extension Connection: ReadinessHandler {
     if readiness.contains(.writable) { flush() }
   }
 
-  func updateInterest() {
-    guard let registration, case .connected(let stream) = phase else { return }
-    thread.loop.update(
-      registration, interest: stream.interest(reading: reader.pause == nil, writing: !unsent.isEmpty))
-  }
-
-  /// Both directions are over while reading is paused: senders fail now, receivers after what can still be read.
-  private func rememberHangUp() {
-    reader.hasHungUp = true
-    stopPolling()
-    shared.releaseSenders(.connectionLost(nil))
-    // No flush will: nothing is written any more.
-    resumeReadingIfHandlerMayAnswer()
-  }
-
   // MARK: Turns
 
   /// Reads what has arrived, within one turn, and delivers it together: a receiver is resumed once a turn, not once a
@@ -67,12 +52,6 @@ extension Connection: ReadinessHandler {
     if mustContinueUnpolled(stream) { postTurn() }
   }
 
-  /// True if there is more to read now that the poller will not report.
-  private func mustContinueUnpolled(_ stream: ByteStream) -> Bool {
-    guard reader.pause == nil else { return false }
-    return reader.pendingInput != nil || reader.hasHungUp || stream.hasBufferedInput
-  }
-
   func postTurn() {
     guard !reader.turnIsPosted else { return }
     reader.turnIsPosted = true
@@ -95,26 +74,6 @@ extension Connection: ReadinessHandler {
       return result != .wouldBlock
     }
     return result
-  }
-
-  /// Resumes reading, because there is room, or because nothing that arrives counts any more.
-  func resumeReading() {
-    guard reader.pause != nil, case .connected = phase else { return }
-    reader.pause = nil
-    updateInterest()
-    // The poller does not know what is here already.
-    if reader.pendingInput != nil || reader.hasHungUp { postTurn() }
-  }
-
-  private func pauseReading(_ reason: ReadState.Pause) {
-    guard reader.pause == nil else { return }
-    reader.pause = reason
-    updateInterest()
-  }
-
-  /// Resumes reading if it was paused because of the send queue, and that is below its watermark again.
-  func resumeReadingIfHandlerMayAnswer() {
-    if case .sendQueueIsFull = reader.pause, !shared.sendQueue.isCongested { resumeReading() }
   }
 
   // MARK: One read

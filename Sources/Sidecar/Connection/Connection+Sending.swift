@@ -6,38 +6,17 @@ internal import SidecarTransport
 extension Connection {
   /// How much is written before other connections on the thread have their turn, in bytes.
   private static let writtenPerTurn = 1 << 20
-  /// How many Pongs share a system call at most.
-  private static let pongsPerFlush = 256
 
   func sendPing(_ payload: WebSocketPayload) {
     sendControl(.ping, payload)
     flush()
   }
 
-  private func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
+  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
     // Without keys, nothing can be sent any more: the connection is of no use.
     if let error = shared.sendQueue.sendControl(opcode, payload) {
       streamEnded(.byUs, because: WebSocketError(error))
     }
-  }
-
-  /// Answers a Ping (RFC 6455 §5.5.2, §5.5.3). The Pong is written with others, at the end of the turn at the latest.
-  func sendPong(_ payload: WebSocketPayload) {
-    if unsent.isEmpty {
-      sendControl(.pong, payload)
-      unflushedPongs += 1
-      // A turn can bring 400,000 Pings. Whether the peer still reads shows when their Pongs are written.
-      if unflushedPongs == Connection.pongsPerFlush { flushPongs() }
-    } else {
-      shared.sendQueue.deferPong(payload)
-    }
-  }
-
-  /// Writes the Pongs that the read turn has queued, if there are any.
-  func flushPongs() {
-    guard unflushedPongs > 0 else { return }
-    unflushedPongs = 0
-    flush()
   }
 
   /// Writes what waits, as much as the kernel takes.

@@ -23,7 +23,7 @@ public final class SidecarThread: SerialExecutor, TaskExecutor, Sendable {
   // Safe to share: the loop asserts that it is used on its own thread only.
   private nonisolated(unsafe) let eventLoop: EventLoop
   let ended: Promise<Void>
-  let handle = ThreadHandle()
+  let handle = ThreadJoiner()
 
   /// Starts a thread.
   ///

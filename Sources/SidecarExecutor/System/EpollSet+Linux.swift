@@ -44,7 +44,7 @@ struct EpollSet: ~Copyable {
   mutating func wait(milliseconds: Int32) throws(SystemError) -> Int {
     foundCount = 0
     let count =
-      SystemFaults.next(.poll).map { -$0 }
+      FaultInjection.next(.poll).map { -$0 }
       ?? csidecar_epoll_wait(epoll.number, events, CInt(EpollSet.capacity), milliseconds)
     guard count >= 0 else {
       if count == -EINTR { return 0 }

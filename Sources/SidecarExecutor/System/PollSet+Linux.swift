@@ -41,7 +41,7 @@ struct PollSet {
 
   mutating func wait(milliseconds: Int32) throws(SystemError) -> Int {
     let status: Int32
-    if let code = SystemFaults.next(.poll) {
+    if let code = FaultInjection.next(.poll) {
       status = -1
       errno = code
     } else {

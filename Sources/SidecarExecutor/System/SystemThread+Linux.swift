@@ -18,7 +18,7 @@ package struct SystemThread: Sendable {
     _ name: String, entry: @convention(c) (UnsafeMutableRawPointer) -> Void, context: UnsafeMutableRawPointer
   ) throws(SystemError) {
     var thread = pthread_t()
-    let error = SystemFaults.next(.startThread) ?? csidecar_thread_start(&thread, name, entry, context)
+    let error = FaultInjection.next(.startThread) ?? csidecar_thread_start(&thread, name, entry, context)
     guard error == 0 else { throw SystemError("pthread_create", code: error) }
     self.thread = thread
   }

@@ -30,7 +30,7 @@ package final class WakeSignal: Sendable {
     var one: UInt64 = 1
     var code: Int32
     repeat {
-      code = SystemFaults.next(.wake) ?? (write(descriptor, &one, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
+      code = FaultInjection.next(.wake) ?? (write(descriptor, &one, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
     } while code == EINTR
     // EAGAIN: the counter is full, so that the poller has something to report.
     let isWritten = code == 0 || code == EAGAIN
@@ -45,7 +45,7 @@ package final class WakeSignal: Sendable {
     var count: UInt64 = 0
     var code: Int32
     repeat {
-      code = SystemFaults.next(.clearWake) ?? (read(descriptor, &count, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
+      code = FaultInjection.next(.clearWake) ?? (read(descriptor, &count, MemoryLayout<UInt64>.size) < 0 ? errno : 0)
     } while code == EINTR
   }
 }

@@ -37,7 +37,7 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
   /// How much of a head has been received, for an error that says so.
   var progress: HeadProgress {
     if startLine != nil { return .header(lineCount: headerLines) }
-    return line.isEmpty ? .nothing : .firstLine(ForeignResponse(line))
+    return line.isEmpty ? .nothing : .firstLine(NonHTTPResponse(line))
   }
 
   private let limits: HTTPHeadLimits
@@ -87,7 +87,7 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
       // What was received of the line before has been checked.
       known >= prefix.count || zip(prefix[known...], bytes).allSatisfy { $0 == $1 }
     }
-    if !isRight { throw .notHTTP(ForeignResponse(line + bytes.prefix(ForeignResponse.capacity))) }
+    if !isRight { throw .notHTTP(NonHTTPResponse(line + bytes.prefix(NonHTTPResponse.capacity))) }
   }
 
   /// Takes the end of a line, without its LF: the whole line, unless it was cut.
@@ -157,6 +157,6 @@ struct HTTPHeadParser<StartLine: HTTPStartLine>: Sendable {
 /// How much of a head had arrived when the stream ended.
 package enum HeadProgress: Hashable, Sendable {
   case nothing
-  case firstLine(ForeignResponse)
+  case firstLine(NonHTTPResponse)
   case header(lineCount: Int)
 }

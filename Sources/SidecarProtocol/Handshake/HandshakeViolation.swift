@@ -1,7 +1,7 @@
 /// Why an opening handshake failed (RFC 6455 §4.1 and §4.2).
 package enum HandshakeViolation: Error, Hashable, Sendable {
   // The bytes are not HTTP.
-  case notHTTP(ForeignResponse)
+  case notHTTP(NonHTTPResponse)
   case endOfStream(HeadProgress, afterInterimResponses: Int)
   case malformedStartLine(String)
   case unsupportedHTTPVersion(String)

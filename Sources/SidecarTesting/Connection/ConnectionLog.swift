@@ -18,7 +18,7 @@ extension TestServer {
     private(set) var bytesReceived = 0
     var bytesSent = 0
     var sendingIsBlocked = false
-    private(set) var script = ScriptStatus.running
+    private(set) var script = ScriptProgress.running
     /// The scripts that the connection was given, its behavior's included.
     private var scriptsGiven = 1
     private(set) var ending: Ending?

@@ -15,7 +15,7 @@ enum LogEntry {
   case bytesAfterClose([UInt8])
   case bytesReceived(Int)
   /// A script ended; `taken` counts the scripts that the connection has taken so far.
-  case script(TestServer.ScriptStatus, taken: Int)
+  case script(TestServer.ScriptProgress, taken: Int)
   case ending(TestServer.Ending.Stream, isClean: Bool)
   /// The descriptor is closed; nothing follows.
   case over

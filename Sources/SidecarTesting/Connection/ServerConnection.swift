@@ -84,12 +84,12 @@ final class ServerConnection {
   var writeSide = WriteSide.open
   var unsent = ByteBuffer()
   var repeatedFrame: TestServer.RepeatedFrame?
-  var compressor = MessageCompressor()
+  var compressor = ServerCompressor()
   var pacingTimer: TimerID?
   var progress = SendProgress()
 
   // The script: see ServerConnection+Script.
-  var script = ScriptState.running
+  var script = ScriptPhase.running
   var cursor: TestServer.ScriptCursor
   var groups = OpenGroups()
   var settings = Settings()

@@ -73,7 +73,7 @@ extension TestServer {
     public var sendingIsBlocked: Bool { log.read(\.sendingIsBlocked) }
 
     /// The state of the script, or of the latest one that ``perform(_:)`` added.
-    public var script: ScriptStatus { log.read(\.script) }
+    public var script: ScriptProgress { log.read(\.script) }
 
     /// How the connection ended; nil until it ends.
     public var ending: Ending? { log.read(\.ending) }

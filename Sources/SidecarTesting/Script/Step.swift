@@ -17,7 +17,7 @@ extension TestServer {
   /// another answer, or not at all. What it writes before that need not be HTTP, and what it writes afterwards need not
   /// be frames.
   public struct Step: Sendable, CustomStringConvertible {
-    /// The name of the step, such as `receiveMessage`, for ``TestServer/ScriptStatus/cutShort(at:)``.
+    /// The name of the step, such as `receiveMessage`, for ``TestServer/ScriptProgress/cutShort(at:)``.
     public let description: String
     let action: Action
 

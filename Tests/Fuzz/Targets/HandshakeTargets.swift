@@ -145,7 +145,7 @@ private func readHead(
       outcome.consumed += try receive(UnsafeRawBufferPointer(piece), &outcome)
     } catch .notHTTP {
       // How much of it had arrived depends on the cutting.
-      outcome.violation = .notHTTP(ForeignResponse([]))
+      outcome.violation = .notHTTP(NonHTTPResponse([]))
     } catch {
       outcome.violation = error
     }

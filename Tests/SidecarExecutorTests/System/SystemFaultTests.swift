@@ -35,11 +35,11 @@ import Testing
         try thread.postAndWait(until: .after(patience)) {
           _ = thread.loop.whenEnding { told.complete($0) }
         }
-        SystemFaults.inject(.poll) { EBADF }
+        FaultInjection.inject(.poll) { EBADF }
         thread.post {}
         #expect(told.wait(until: .after(patience)) == SystemError(call, code: EBADF))
         #expect(thread.join(until: .after(patience)))
-        SystemFaults.inject(.poll, nil)
+        FaultInjection.inject(.poll, nil)
         // Late jobs run, and nothing can be registered any more.
         let error = try thread.postAndWait(until: .after(patience)) {
           do throws(SystemError) {
@@ -92,13 +92,13 @@ import Testing
       let allowances = Array(repeating: 0, count: repetitions) + [1, 1, 1] + Array(repeating: 0, count: repetitions)
       for allowed in allowances {
         let asked = Tally()
-        SystemFaults.inject(.startThread) { asked.add() > allowed ? EAGAIN : nil }
+        FaultInjection.inject(.startThread) { asked.add() > allowed ? EAGAIN : nil }
         #expect(throws: SystemError("pthread_create", code: EAGAIN)) { _ = try SidecarThread() }
         #expect(LiveCounters.threads.value == 0)
       }
       // The runtime may have opened some meanwhile, once and for all: a leak is one each time.
       #expect(ProcessCensus.take().descriptors < descriptors + repetitions)
-      SystemFaults.inject(.startThread, nil)
+      FaultInjection.inject(.startThread, nil)
       let thread = try SidecarThread()
       try thread.postAndWait(until: .after(patience)) {}
       thread.requestStop()
@@ -112,7 +112,7 @@ import Testing
       let ended = try SidecarThread()
       ended.requestStop()
       #expect(ended.join(until: .after(patience)))
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
 
       // The first deadline of the process.
       let fired = Promise<Void>()
@@ -133,7 +133,7 @@ import Testing
   @Test func `more threads, handing in work does not block, and the work runs when there is one again`() async {
     await #expect(processExitsWith: .success) {
       let thread = try SidecarThread()
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
       let isHeld = Promise<Void>()
       BlockingWorkQueue.run {
         isHeld.complete(())
@@ -145,7 +145,7 @@ import Testing
       BlockingWorkQueue.run { ran.complete(()) }
       #expect(begin.duration(to: .now) < .seconds(1))
       #expect(ran.wait(until: .after(.milliseconds(50))) == nil)
-      SystemFaults.inject(.startThread, nil)
+      FaultInjection.inject(.startThread, nil)
       // Nobody hands anything in: the timers' thread keeps asking.
       #expect(ran.wait(until: .after(patience)) != nil)
       withExtendedLifetime(thread) {}
@@ -158,9 +158,9 @@ import Testing
     await #expect(processExitsWith: .success) {
       let queue = BlockingWorkQueue(name: "test", maximumThreads: 3)
       let ran = Tally()
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
       #expect(throws: SystemError("pthread_create", code: EAGAIN)) { try queue.run { ran.add() } }
-      SystemFaults.inject(.startThread, nil)
+      FaultInjection.inject(.startThread, nil)
       let isDone = Promise<Void>()
       try queue.run { isDone.complete(()) }
       #expect(isDone.wait(until: .after(patience)) != nil)
@@ -170,9 +170,9 @@ import Testing
 }
 
 /// Makes the next `count` calls fail, on every thread.
-private func failNext(_ count: Int, _ call: SystemFaults.Call, _ code: Int32) {
+private func failNext(_ count: Int, _ call: FaultInjection.Call, _ code: Int32) {
   let failed = Tally()
-  SystemFaults.inject(call) { failed.add() <= count ? code : nil }
+  FaultInjection.inject(call) { failed.add() <= count ? code : nil }
 }
 
 /// Has a thread watch `count` pipes that stay empty.

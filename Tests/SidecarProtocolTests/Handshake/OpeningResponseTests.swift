@@ -263,9 +263,9 @@ import SidecarProtocol
       .extensionParameters(.invalidValue(parameter: "x", value: nil)),
       .extensionParameters(.unconfirmedParameter("x")),
       .extensionParameters(.largerThanOffered(parameter: "x", offered: 8, value: 9)),
-      .notHTTP(ForeignResponse([])), .endOfStream(.nothing, afterInterimResponses: 0),
+      .notHTTP(NonHTTPResponse([])), .endOfStream(.nothing, afterInterimResponses: 0),
       .endOfStream(.nothing, afterInterimResponses: 1), .endOfStream(.nothing, afterInterimResponses: 2),
-      .endOfStream(.firstLine(ForeignResponse([1])), afterInterimResponses: 0),
+      .endOfStream(.firstLine(NonHTTPResponse([1])), afterInterimResponses: 0),
       .endOfStream(.header(lineCount: 1), afterInterimResponses: 0),
       .endOfStream(.header(lineCount: 2), afterInterimResponses: 0),
     ]
@@ -285,8 +285,8 @@ import SidecarProtocol
       .extensionParameters(.invalidValue(parameter: evil, value: evil)),
       .extensionParameters(.invalidValue(parameter: evil, value: nil)),
       .extensionParameters(.largerThanOffered(parameter: evil, offered: 8, value: 9)),
-      .notHTTP(ForeignResponse(utf8(evil))),
-      .endOfStream(.firstLine(ForeignResponse(utf8(evil))), afterInterimResponses: 0),
+      .notHTTP(NonHTTPResponse(utf8(evil))),
+      .endOfStream(.firstLine(NonHTTPResponse(utf8(evil))), afterInterimResponses: 0),
     ]
     for text in violations.map(\.description) {
       #expect(text.unicodeScalars.allSatisfy { (0x20...0x7E).contains($0.value) || $0 == "§" || $0 == "…" })

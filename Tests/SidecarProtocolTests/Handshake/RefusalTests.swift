@@ -191,7 +191,7 @@ import SidecarProtocol
   @Test func `the end of the stream is described by what was received`() throws {
     let cases: [(String, HandshakeViolation, String)] = [
       (
-        "HTTP/1.1 10", .endOfStream(.firstLine(ForeignResponse(utf8("HTTP/1.1 10"))), afterInterimResponses: 0),
+        "HTTP/1.1 10", .endOfStream(.firstLine(NonHTTPResponse(utf8("HTTP/1.1 10"))), afterInterimResponses: 0),
         "the server ended the stream in the first line of its response: received \"HTTP/1.1 10\""
       ),
       (

@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test func `a response that is not one says what was received`() {
-    let error = WebSocketError(.notHTTP(ForeignResponse([0x15, 3, 1, 0, 2, 2, 0x46])))
+    let error = WebSocketError(.notHTTP(NonHTTPResponse([0x15, 3, 1, 0, 2, 2, 0x46])))
     #expect(
       error.description
         == "the opening handshake failed: the response is not HTTP/1.1: received 15 03 01 00 02 02 46: "

@@ -19,12 +19,12 @@ import Testing
         }
         let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
         try await client.send("hello")
-        SystemFaults.inject(.startThread) { EAGAIN }
+        FaultInjection.inject(.startThread) { EAGAIN }
         let begin = ContinuousClock.now
         let report = await client.shutdown(within: .milliseconds(200))
         #expect(ContinuousClock.now - begin < .seconds(2))
         #expect(report.isClean)
-        SystemFaults.inject(.startThread, nil)
+        FaultInjection.inject(.startThread, nil)
       }
     }
   }
@@ -46,13 +46,13 @@ import Testing
           }
         }
         _ = await isRunning.uncancellableValue()
-        SystemFaults.inject(.startThread) { EAGAIN }
+        FaultInjection.inject(.startThread) { EAGAIN }
         let begin = ContinuousClock.now
         let report = await client.shutdown(within: .milliseconds(200))
         #expect(ContinuousClock.now - begin < .seconds(2))
         #expect(report.isClean == !blocks)
         _ = await run.result
-        SystemFaults.inject(.startThread, nil)
+        FaultInjection.inject(.startThread, nil)
       }
       // Without LeakSanitizer: the thread that is blocked keeps its memory.
       _exit(0)
@@ -63,7 +63,7 @@ import Testing
     await #expect(processExitsWith: .success) {
       let server = try TestServer(behavior: .echo)
       let client = try await WebSocketSidecar.connect(to: server.url)
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
       let begin = ContinuousClock.now
       await #expect(throws: WebSocketError.self) { try await client.receive(timeout: .milliseconds(10)) }
       client.thread.post { while true { pause() } }
@@ -78,7 +78,7 @@ import Testing
   @Test func `a sidecar that cannot have its thread says so`() async {
     await #expect(processExitsWith: .success) {
       let server = try TestServer(behavior: .echo)
-      SystemFaults.inject(.startThread) { EAGAIN }
+      FaultInjection.inject(.startThread) { EAGAIN }
       await #expect(throws: WebSocketError.self) { try await WebSocketSidecar.connect(to: server.url) }
     }
   }

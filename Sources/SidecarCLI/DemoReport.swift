@@ -1,7 +1,7 @@
 internal import Sidecar
 
 /// Writes the demo's results to stdout.
-struct DemoPage: Sendable {
+struct DemoReport: Sendable {
   private static let margin = "  "
 
   let progress: ProgressLine

@@ -3,7 +3,7 @@ internal import Synchronization
 /// Makes system calls fail on purpose, so that tests can see what follows.
 ///
 /// For tests in a process of their own: a fault hits every thread of the process.
-package enum SystemFaults {
+package enum FaultInjection {
   /// The calls that can be made to fail.
   package enum Call: Hashable, Sendable {
     /// Starting a thread.

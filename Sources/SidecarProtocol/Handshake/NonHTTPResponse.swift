@@ -1,5 +1,5 @@
 /// Bytes that a server sent instead of an HTTP/1 response, and what they look like.
-package struct ForeignResponse: Hashable, Sendable {
+package struct NonHTTPResponse: Hashable, Sendable {
   /// The most bytes that are kept.
   static let capacity = 64
 
@@ -52,7 +52,7 @@ package struct ForeignResponse: Hashable, Sendable {
   }
 }
 
-extension ForeignResponse: CustomStringConvertible {
+extension NonHTTPResponse: CustomStringConvertible {
   /// The bytes as text if they are printable, in hexadecimal otherwise, and the guess.
   package var description: String {
     shownBytes + (guess.map { ": \($0)" } ?? "")

@@ -154,14 +154,14 @@ extension TestServer.Connection {
 
   /// Waits until no step of a script is left, and returns how it ended.
   @discardableResult
-  public func scriptEnded(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.ScriptStatus {
+  public func scriptEnded(within bound: Duration = .seconds(20)) async throws(WaitError) -> TestServer.ScriptProgress {
     try await settled(within: bound, "the end of the script") { $0.script == .running ? nil : $0.script }
   }
 
   /// Blocks until no step of a script is left, and returns how it ended.
   @available(*, noasync, message: "await the asynchronous variant")
   @discardableResult
-  public func scriptEnded(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.ScriptStatus {
+  public func scriptEnded(within bound: Duration = .seconds(20)) throws(WaitError) -> TestServer.ScriptProgress {
     try settled(within: bound, "the end of the script") { $0.script == .running ? nil : $0.script }
   }
 

@@ -2,7 +2,7 @@ import Testing
 import SidecarProtocol
 
 /// What answers may not be HTTP at all.
-@Suite struct ForeignResponseTests {
+@Suite struct NonHTTPResponseTests {
   /// Feeds the bytes one at a time; returns how many were accepted, and the violation.
   private func firstWrong(_ bytes: [UInt8], after head: String = "") throws -> (offset: Int, HandshakeViolation)? {
     var parser = OpeningResponseParser(request: try OpeningRequest(host: "a", port: 80, isSecure: false))
@@ -24,7 +24,7 @@ import SidecarProtocol
     for head in ["", "HTTP/1.1 100 Continue\r\n\r\n"] {
       let (found, violation) = try #require(try firstWrong(utf8(text), after: head))
       #expect(found == offset)
-      #expect(violation == .notHTTP(ForeignResponse(utf8(text)[...offset])))
+      #expect(violation == .notHTTP(NonHTTPResponse(utf8(text)[...offset])))
     }
   }
 
@@ -41,7 +41,7 @@ import SidecarProtocol
     (Array(repeating: 1, count: 100), "01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 …"),
   ])
   func `bytes are shown, with what they look like`(_ bytes: [UInt8], _ description: String) {
-    #expect(ForeignResponse(bytes).description == description)
+    #expect(NonHTTPResponse(bytes).description == description)
   }
 
   @Test(arguments: [
@@ -56,12 +56,12 @@ import SidecarProtocol
     ("hello", "\"hello\""), ("\u{1B}[31m", "1b 5b 33 31 6d"),
   ])
   func `text is shown, with what it looks like`(_ text: String, _ description: String) {
-    #expect(ForeignResponse(utf8(text)).description == description)
+    #expect(NonHTTPResponse(utf8(text)).description == description)
   }
 
   @Test func `all that has arrived is shown`() throws {
     var parser = OpeningResponseParser(request: try OpeningRequest(host: "a", port: 80, isSecure: false))
-    let violation = HandshakeViolation.notHTTP(ForeignResponse([0x15, 3, 1, 0, 2, 2, 0x46]))
+    let violation = HandshakeViolation.notHTTP(NonHTTPResponse([0x15, 3, 1, 0, 2, 2, 0x46]))
     #expect(throws: violation) {
       try withBytes(of: [0x15, 3, 1, 0, 2, 2, 0x46]) { bytes throws(HandshakeViolation) in try parser.receive(bytes) }
     }

@@ -1,5 +1,5 @@
 /// Who joins a thread of the system's: one caller joins it, or it is detached, whatever happens at the same time.
-struct ThreadHandle: ~Copyable {
+struct ThreadJoiner: ~Copyable {
   /// The thread; nil before it has been started, and after it has been joined or detached.
   private let thread = Locked<SystemThread?>(nil)
 

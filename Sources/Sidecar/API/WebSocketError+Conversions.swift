@@ -1,8 +1,22 @@
 internal import SidecarExecutor
 internal import SidecarProtocol
+internal import SidecarTransport
 
 /// What the layers below report, in the terms of the public API.
 extension WebSocketError {
+  /// Converts the reason why there is no stream.
+  init(_ failure: Connector.Failure) {
+    self =
+      switch failure {
+      case .resolution(let error): .resolutionFailed(error)
+      case .connect(let error): .connectFailed(error)
+      case .system(let error): .systemResources(error)
+      case .timedOut(.resolve): .timedOut(.resolution)
+      case .timedOut(.connect): .timedOut(.connect)
+      case .invalidEndpoint(let reason): .invalidConfiguration(reason: reason)
+      }
+  }
+
   /// A response that does not open the connection.
   init(_ violation: HandshakeViolation) {
     switch violation {

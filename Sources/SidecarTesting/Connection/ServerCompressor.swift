@@ -2,7 +2,7 @@ internal import SidecarProtocol
 
 /// Makes the frames of a connection's messages: compressed once permessage-deflate is agreed on (RFC 7692), plain
 /// before.
-struct MessageCompressor: ~Copyable {
+struct ServerCompressor: ~Copyable {
   private var agreement: PermessageDeflate.Agreement?
 
   /// Shares its window with the client; nil until the first message, and after ``invalidateContext()``.

@@ -1,6 +1,6 @@
 extension TestServer {
   /// How far a connection's script has come.
-  public enum ScriptStatus: Sendable, Hashable {
+  public enum ScriptProgress: Sendable, Hashable {
     /// Steps are left.
     case running
     /// All steps have been taken.

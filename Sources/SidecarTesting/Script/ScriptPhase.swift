@@ -1,7 +1,7 @@
 internal import SidecarExecutor
 
 /// Whether a connection follows its script.
-enum ScriptState {
+enum ScriptPhase {
   /// The next move can be made.
   case running
   /// The next move is made when an event has happened.
