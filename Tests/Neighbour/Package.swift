@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 
 // A package of its own: Sidecar has no package dependencies, and its neighbours in an application must not clash with it.
 

@@ -147,9 +147,9 @@ import Testing
     let expected = [
       (refused.url, "cannot connect (127.0.0.1:\(refused.port): Connection refused)"),
       ("ws://nowhere.invalid/", "resolve"),
-      ("http://localhost/", "is not a WebSocket URL: the scheme is http"),
-      ("ws://", "is not a WebSocket URL: "),
-      ("ws://a%20b/", "is not a WebSocket URL: the host has a character that no name has"),
+      ("http://localhost/", "the scheme is http"),
+      ("ws://", "cannot connect to \"ws://\": "),
+      ("ws://a%20b/", "the host has a character that no name has"),
     ]
     for (url, text) in expected {
       let finished = try await run("connect", url)

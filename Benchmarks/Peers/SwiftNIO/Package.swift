@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 
 // A package of its own, so that Sidecar's stays free of dependencies.
 

@@ -4,14 +4,14 @@ public import SidecarProtocol
 public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
   /// The side that ended the connection.
   public enum Initiator: Hashable, Sendable {
-    /// This side sent the first Close frame, or gave the connection up.
+    /// This side sent the first Close frame, gave the connection up, or ended it because of one of its own limits.
     case us
-    /// The peer sent the first Close frame, broke the protocol or a limit, or its end of the stream broke.
+    /// The peer sent the first Close frame, broke the protocol, or its end of the stream broke.
     case peer
   }
 
   /// The code of the Close frame that ended the connection: the peer's, if it sent one. 1005 if that frame had no code,
-  /// 1006 if the peer sent no Close frame (RFC 6455 §7.1.5). After a violation, the code that was sent to the peer
+  /// 1006 if the peer sent no Close frame (RFC 6455 §7.1.5). After a violation, the code that the RFC has for it
   /// (§7.1.7).
   public let code: CloseCode
 
@@ -40,10 +40,11 @@ public struct CloseStatus: Hashable, Sendable, CustomStringConvertible {
     self.droppedMessageCount = droppedMessageCount
   }
 
-  /// Whether both Close frames were exchanged.
+  /// Whether both Close frames were exchanged ("cleanly", RFC 6455 §7.1.4), whatever their code.
   public var wasClean: Bool { error == nil }
 
-  /// Whether the connection ended normally: cleanly, and either closed by us or with 1000, 1001 or no code.
+  /// Whether the connection ended as planned: cleanly, and either closed by us or with 1000, 1001 or no code. Receiving
+  /// then ends without an error.
   public var isOrderly: Bool {
     guard wasClean else { return false }
     return initiator == .us || code == .normalClosure || code == .goingAway || code == .noStatusReceived

@@ -46,7 +46,7 @@ public struct WebSocketCompression: Hashable, Sendable {
   public init() {}
 
   /// The parameters that hold for a connection after the server's response (RFC 7692 §7.1).
-  public struct Negotiated: Hashable, Sendable {
+  public struct Negotiated: Hashable, Sendable, CustomStringConvertible {
     /// Whether the server begins each message with an empty window.
     public let serverNoContextTakeover: Bool
     /// Whether this side begins each message with an empty window.
@@ -55,6 +55,13 @@ public struct WebSocketCompression: Hashable, Sendable {
     public let serverMaxWindowBits: Int
     /// This side's largest window, as a power of two from 8 to 15.
     public let clientMaxWindowBits: Int
+
+    /// The parameters as they stand in `Sec-WebSocket-Extensions`, every one of them.
+    public var description: String {
+      "permessage-deflate" + (serverNoContextTakeover ? "; server_no_context_takeover" : "")
+        + (clientNoContextTakeover ? "; client_no_context_takeover" : "")
+        + "; server_max_window_bits=\(serverMaxWindowBits); client_max_window_bits=\(clientMaxWindowBits)"
+    }
 
     package init(_ agreement: PermessageDeflate.Agreement) {
       serverNoContextTakeover = agreement.serverNoContextTakeover

@@ -15,7 +15,7 @@ public import SidecarProtocol
 /// ```swift
 /// do {
 ///   try await sidecar.send("hello")
-/// } catch .closed(let status) {
+/// } catch WebSocketError.closed(let status) {
 ///   print("closed:", status.map(String.init(describing:)) ?? "by us")
 /// }
 /// ```
@@ -56,10 +56,11 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   /// The stream was reset (with the system's error) or ended without a Close frame (nil). RFC 6455 §7.1.5 gives this
   /// the code 1006.
   case connectionLost(SystemError?)
-  /// The peer broke the protocol. `code` was sent to it (RFC 6455 §7.1.7).
+  /// The peer broke the protocol. `code` is the one that RFC 6455 has for it; the peer was told so (§7.1.7), unless a
+  /// Close frame had been sent to it before.
   case protocolViolation(code: CloseCode, reason: String)
-  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows (RFC 6455 §10.4). `code` was sent
-  /// to it. The reason names the limit, and how to raise it.
+  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows (RFC 6455 §10.4). The reason names
+  /// the limit, and how to raise it. The peer was told `code`, unless a Close frame had been sent to it before.
   case limitExceeded(code: CloseCode, reason: String)
 
   // The call ended, and nothing is wrong with it.
@@ -98,7 +99,7 @@ extension WebSocketError: CustomStringConvertible {
 
   private var text: String {
     switch self {
-    case .invalidURL(let url, let reason): "\"\(url)\" is not a WebSocket URL: \(reason)"
+    case .invalidURL(let url, let reason): "cannot connect to \"\(url)\": \(reason)"
     case .invalidConfiguration(let reason): "invalid configuration: \(reason)"
     case .invalidText(let offset): "bytes to be sent as text are not UTF-8 at byte \(offset) (RFC 6455 §8.1)"
     case .pingTooLong(let count): "a Ping carries at most 125 bytes, not \(count) (RFC 6455 §5.5)"
@@ -112,8 +113,8 @@ extension WebSocketError: CustomStringConvertible {
     case .handshakeFailed(let reason): "the opening handshake failed: \(reason)"
     case .connectionLost(let error?): "the connection was lost: \(error)"
     case .connectionLost(nil): "the connection was lost: the peer ended the stream without a Close frame"
-    case .protocolViolation(let code, let reason): "the peer broke the protocol: \(reason) (closed with \(code))"
-    case .limitExceeded(let code, let reason): "\(reason) (the server was told \(code.rawValue))"
+    case .protocolViolation(let code, let reason): "the peer broke the protocol: \(reason) (code \(code))"
+    case .limitExceeded(let code, let reason): "\(reason) (code \(code))"
     case .closed(let status?): "the sidecar is closed: \(status)"
     case .closed(nil): "the sidecar is closing"
     case .timedOut(let phase): "timed out waiting for \(phase.rawValue)"
@@ -121,7 +122,7 @@ extension WebSocketError: CustomStringConvertible {
     }
   }
 
-  /// Whether the description contains the code and the reason that were sent to the peer.
+  /// Whether the description contains the close code and its reason.
   var tellsCode: Bool {
     switch self {
     case .protocolViolation, .limitExceeded: true

@@ -58,7 +58,9 @@ extension WebSocketSidecar {
   /// Receivers are released as soon as it is known how the connection ended. What does not end in time is abandoned,
   /// and named in the report.
   ///
-  /// Returns within `bound` and at most 100 ms more, whatever the peer, the network and the application's code do.
+  /// The report is ready within `bound` and at most 100 ms more, whatever the peer, the network and the application's
+  /// code do. Code that blocks every thread of Swift's cooperative pool delays the task that waits for it, as it delays
+  /// every task; ``BlockingWebSocket/shutdown(within:keepingUnread:)`` does not depend on the pool.
   /// Cancellation does not end it early. It can be called again, and from several tasks: the first call counts, and all
   /// get the same report. It does not wait for a task that runs on the sidecar and calls it, directly or from a child
   /// task.

@@ -6,7 +6,7 @@ internal import SidecarTransport
 ///
 /// The fastest way to receive: nothing is copied, allocated or handed to another thread, if the message is uncompressed
 /// and arrives whole in one read. Answer with ``WebSocketSidecar/trySend(_:_:)``, which always queues what a handler
-/// sends: while the outbound queue is full, the handler is not called.
+/// sends: while the outbound queue is full, the handler is not called. What a single call sends is not bounded.
 ///
 /// Until the handler returns, no sidecar on the same thread can read or write. Keep it short, and never block in it. It
 /// is not called any more once a shutdown has been requested.

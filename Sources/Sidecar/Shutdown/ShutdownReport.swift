@@ -38,13 +38,16 @@ public struct ShutdownReport: Hashable, Sendable {
     public let outcome: Outcome
     /// How long it took.
     public let elapsed: Duration
-    /// How long it could have taken.
+    /// The time from the step's start to its deadline.
+    ///
+    /// Deadlines count from the request. The connection has the whole bound; if tasks are running, a quarter of it, at
+    /// most 250 ms, is kept for them. Tasks have 25 ms beyond the bound, and the thread 50 ms.
     public let bound: Duration
   }
 
   /// Something that did not end in time, and is no longer waited for.
   ///
-  /// It refers only to memory of its own, and ends by itself once it can.
+  /// It keeps only its own memory alive, and ends by itself once it can.
   public enum Abandoned: Hashable, Sendable, CustomStringConvertible {
     /// The sidecar's thread, its own or a shared one: a closure or handler of the application does not return.
     case thread(name: String)
@@ -56,7 +59,7 @@ public struct ShutdownReport: Hashable, Sendable {
     /// What was abandoned, and why.
     public var description: String {
       switch self {
-      case .thread(let name): "the thread \"\(name)\", which is held by the application's code"
+      case .thread(let name): "the thread \"\(name)\", which application code blocks"
       case .tasks(let count): count == 1 ? "1 task that does not end" : "\(count) tasks that do not end"
       case .resolution(let host): "the look-up of \"\(host)\" by the system's resolver"
       }
@@ -67,7 +70,8 @@ public struct ShutdownReport: Hashable, Sendable {
   public let steps: [Step]
   /// The bound that was given.
   public let bound: Duration
-  /// How long it took, from the request to the end of the last step.
+  /// How long it took, from the request until its callers were released. That includes the time of `onLog`, which is
+  /// waited for briefly; the report in ``LogEvent/shutDown(_:)`` is made before that.
   public let elapsed: Duration
   /// How the connection ended; nil if it had not when the report was made.
   public let closeStatus: CloseStatus?
@@ -76,8 +80,7 @@ public struct ShutdownReport: Hashable, Sendable {
   /// What did not end in time.
   public let abandoned: [Abandoned]
 
-  /// Whether everything ended in order: every step in time, nothing abandoned. Says nothing about the
-  /// connection before the shutdown.
+  /// Whether every step ended in time, with nothing abandoned. Says nothing about the connection before the shutdown.
   public var isClean: Bool {
     abandoned.isEmpty && steps.allSatisfy { $0.outcome == .completed || $0.outcome == .notNeeded }
   }
@@ -100,7 +103,7 @@ extension ShutdownReport: CustomStringConvertible {
       lines.append("  \(name) \(outcome) \(step.elapsed.readable) of \(step.bound.readable)")
     }
     if let closeStatus { lines.append("  \(closeStatus)") }
-    if cancelledTaskCount > 0 { lines.append("  cancelled \(cancelledTaskCount) running task(s)") }
+    if cancelledTaskCount > 0 { lines.append("  cancelled \(cancelledTaskCount) running \(cancelledTaskCount == 1 ? "task" : "tasks")") }
     for thing in abandoned { lines.append("  abandoned \(thing)") }
     return lines.joined(separator: "\n")
   }

@@ -14,7 +14,7 @@ import Testing
     let status = CloseStatus(
       code: .protocolError, reason: "masked", initiator: .peer,
       error: .protocolViolation(code: .protocolError, reason: "masked"))
-    #expect(status.description == "the peer broke the protocol: masked (closed with 1002 (protocol error))")
+    #expect(status.description == "the peer broke the protocol: masked (code 1002 (protocol error))")
   }
 
   @Test func `what a peer wrote is escaped in every description, and raw in its own property`() {
@@ -44,18 +44,18 @@ import Testing
     #expect(
       error(.messageTooLarge(limit: 16_777_216)).description
         == "a message larger than maximumMessageSize (16777216 bytes) arrived; "
-        + "raise WebSocketConfiguration.maximumMessageSize to accept it (the server was told 1009)")
+        + "raise WebSocketConfiguration.maximumMessageSize to accept it (code 1009 (message too big))")
     // Without a limit of its own, a frame is held against the message's.
     #expect(error(.frameTooLarge(length: 14, limit: 10)) == error(.messageTooLarge(limit: 10)))
     configuration.maximumFrameSize = 10
     #expect(
       error(.frameTooLarge(length: 14, limit: 10)).description
         == "a frame of 14 bytes, larger than maximumFrameSize (10 bytes) arrived; "
-        + "raise WebSocketConfiguration.maximumFrameSize to accept it (the server was told 1009)")
+        + "raise WebSocketConfiguration.maximumFrameSize to accept it (code 1009 (message too big))")
     #expect(
       error(.tooManyFragments(limit: 3)).description
         == "a message of more fragments than maximumFragmentsPerMessage (3) arrived; "
-        + "raise WebSocketConfiguration.maximumFragmentsPerMessage to accept it (the server was told 1008)")
+        + "raise WebSocketConfiguration.maximumFragmentsPerMessage to accept it (code 1008 (policy violation))")
     #expect(error(.unmaskedFrameFromClient) == .protocolViolation(code: 1002, reason: "unmasked frame from a client"))
     let limit = error(.messageTooLarge(limit: 10))
     let status = CloseStatus(code: 1009, reason: "", initiator: .peer, error: limit)

@@ -127,7 +127,7 @@ import Testing
     ("localhost:8080/x", "it has no scheme; did you mean ws://localhost:8080/x?"),
     ("a/b", "it has no scheme; did you mean ws://a/b?"), ("//a/b", "it has no scheme; did you mean ws://a/b?"),
     ("http://a/b?c", "the scheme is http; did you mean ws://a/b?…?"),
-    ("HTTPS://a", "the scheme is https; did you mean wss://a?"),
+    ("HTTPS://a", "the scheme is https, and TLS (the scheme wss) is not supported yet"), ("", "it is empty"),
     ("ftp://a", "the scheme is ftp, and should be ws"), ("wss://a", "TLS (the scheme wss) is not supported yet"),
     ("ws:///a", "it has no host"),
     ("a b://c", "it has white space or a control character at byte 1; percent-encode it"),

@@ -54,6 +54,7 @@ import Testing
     let negotiated = try #require(try await negotiate(wishes, answer: answer))
     #expect(negotiated.serverMaxWindowBits == 9 && negotiated.serverNoContextTakeover)
     #expect(negotiated.clientMaxWindowBits == 10 && negotiated.clientNoContextTakeover)
+    #expect(negotiated.description == answer)
   }
 
   @Test func `a server that declines leaves nothing`() async throws {

@@ -57,6 +57,7 @@ struct URLParts {
     _ text: String, _ bytes: ArraySlice<UInt8>
   ) throws(URLSyntaxError) -> ArraySlice<UInt8> {
     let scheme = bytes.prefix { $0 != UInt8(ascii: ":") }
+    guard !bytes.isEmpty else { throw URLSyntaxError("it is empty") }
     guard URLRedaction.isScheme(scheme), bytes[scheme.endIndex...].starts(with: "://".utf8) else {
       throw URLSyntaxError(
         "it has no scheme; did you mean \(URLRedaction.withScheme("ws", URLRedaction.redact(text)))?")
@@ -64,9 +65,10 @@ struct URLParts {
     switch String(decoding: scheme, as: UTF8.self).lowercased() {
     case "ws": return bytes[(scheme.endIndex + 3)...]
     case "wss": throw URLSyntaxError("TLS (the scheme wss) is not supported yet")
-    case let scheme where scheme == "http" || scheme == "https":
-      let meant = URLRedaction.withScheme(scheme == "http" ? "ws" : "wss", URLRedaction.redact(text))
-      throw URLSyntaxError("the scheme is \(scheme); did you mean \(meant)?")
+    case "http":
+      let meant = URLRedaction.withScheme("ws", URLRedaction.redact(text))
+      throw URLSyntaxError("the scheme is http; did you mean \(meant)?")
+    case "https": throw URLSyntaxError("the scheme is https, and TLS (the scheme wss) is not supported yet")
     case let scheme: throw URLSyntaxError("the scheme is \(scheme), and should be ws")
     }
   }
