@@ -13,7 +13,7 @@ extension Connection {
   }
 
   func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
-    // Without keys, nothing can be sent any more: the connection is of no use.
+    // Without masking keys, nothing can be sent any more: the connection is of no use.
     if let error = shared.sendQueue.sendControl(opcode, payload) {
       streamEnded(.byUs, because: WebSocketError(error))
     }
@@ -21,7 +21,7 @@ extension Connection {
 
   /// Writes what waits, as much as the kernel takes.
   func flush() {
-    if case .ending = phase { return finishEnding() }
+    if case .ending = phase { return closeStreamWhenUnowned() }
     guard case .connected(let stream) = phase, !reader.hasHungUp else { return }
     let wasBlocked = !unsent.isEmpty
     var budget = Connection.writtenPerTurn
@@ -45,7 +45,7 @@ extension Connection {
       shared.sendQueue.didWrite(count)
     }
     if wasBlocked || !unsent.isEmpty { updateInterest() }
-    resumeReadingIfHandlerMayAnswer()
+    resumeReadingIfSendQueueHasRoom()
   }
 
   /// The peer takes no more. What it sent before may say why, so that is read first, as room appears.
@@ -56,6 +56,6 @@ extension Connection {
     stopPolling()
     shared.releaseSenders(.connectionLost(streamError))
     // Posted: a read turn may have called this.
-    if reader.pause == nil { postTurn() } else { resumeReadingIfHandlerMayAnswer() }
+    if reader.pause == nil { postTurn() } else { resumeReadingIfSendQueueHasRoom() }
   }
 }
