@@ -16,12 +16,13 @@ SOURCES := Package.swift $(wildcard Sources Tests Benchmarks)
 # Sanitizers slow everything down by an order of magnitude. Tests that check times multiply their slack by this.
 SLOW := SIDECAR_TEST_SLACK=10
 # All tests use Swift Testing: without XCTest there is one runner and one summary line.
-# Tests that only compute run separately. They share the few threads of the concurrency pool with the tests that wait, and
-# under a sanitizer they would hold them for a minute.
+# Tests that only compute run separately. They share the few threads of the cooperative thread pool with the tests that
+# wait, and under a sanitizer they would hold them for a minute.
 COMPUTING := SidecarProtocolTests|SidecarFuzzTests|SidecarDifferentialTests
 HALVES := $(if $(FILTER),'--filter=$(FILTER)','--filter=$(COMPUTING)' '--skip=$(COMPUTING)')
 ONLY := $(if $(FILTER),--filter=$(FILTER))
-# Only a few tests run at the same time: hundreds would keep the few threads of the concurrency pool busy for half a minute.
+# Only a few tests run at the same time: hundreds would keep the few threads of the cooperative thread pool busy for
+# half a minute.
 WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8
 TEST := $(WIDTH) swift test --disable-xctest --parallel
 

@@ -46,8 +46,8 @@ struct Census {
     guard end.counts == baseline.counts, end.counts.sidecars + end.counts.threads + end.counts.connections == 0 else {
       throw BenchError("something of the library is still alive")
     }
-    // The concurrency pool starts and ends workers as it pleases, one for each core at most, and each of the library's
-    // two work queues may have a thread in reserve: a leak is one a cycle.
+    // The cooperative thread pool starts and ends workers as it pleases, one for each core at most, and each of the
+    // library's two work queues may have a thread in reserve: a leak is one a cycle.
     let workers = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 2
     guard end.threads <= baseline.threads + workers, end.descriptors <= baseline.descriptors else {
       throw BenchError("threads or descriptors have drifted")

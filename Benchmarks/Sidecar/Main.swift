@@ -53,7 +53,7 @@ enum Main {
     print(try await run(options.count).json(options))
   }
 
-  /// Runs `body` in a task of the concurrency pool while this thread waits.
+  /// Runs `body` in a task of the cooperative thread pool while this thread waits.
   private static func inTask(_ body: @escaping @Sendable () async throws -> Void) {
     let finished = DispatchSemaphore(value: 0)
     Task.detached {

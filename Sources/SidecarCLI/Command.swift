@@ -92,8 +92,8 @@ private struct Subcommand: Sendable {
   /// How the subcommand runs. It throws ``UsageError`` for invalid arguments, and any other error to be shown in one
   /// line.
   enum Body: Sendable {
-    /// On a plain thread, without the concurrency pool: Dispatch, which provides the pool's threads, crashes a process
-    /// that has no descriptor left.
+    /// On a plain thread, without the cooperative thread pool: Dispatch, which provides the pool's threads, crashes a
+    /// process that has no descriptor left.
     case onThread(@Sendable (Arguments) throws -> ExitCode)
     case inTask(@Sendable (Arguments) async throws -> ExitCode)
   }

@@ -38,8 +38,8 @@ enum ConnectCommand {
       On a terminal, Ctrl-D closes at once.
 
       Ctrl-C and SIGTERM shut down in order and print the shutdown report; a second
-      Ctrl-C exits at once. The exit code is 0 if the connection ended in order. It
-      is 1 if anything went wrong, and stderr says what.
+      Ctrl-C exits at once. The exit code is 0 after an orderly end of the
+      connection. It is 1 if anything went wrong, and stderr says what.
       """,
     options: [
       header, subprotocol, binary, binaryOutput, raw, linger, keepOpen, timeout, shutdownWithin, maximumSize, compress,

@@ -7,7 +7,8 @@ internal import Sidecar
 /// API: a slow stdout stops the socket from being read, and a slow server stops stdin from being read. Everything that
 /// happens is posted as an event to the thread that calls ``run()``.
 ///
-/// No tasks: the concurrency pool gets its threads from Dispatch, which crashes a process that has no descriptor left.
+/// No tasks: the cooperative thread pool gets its threads from Dispatch, which crashes a process that has no descriptor
+/// left.
 struct ConnectSession: Sendable {
   struct Settings: Sendable {
     var url: String
@@ -43,7 +44,7 @@ struct ConnectSession: Sendable {
   }
 
   private enum OutputEnd: Sendable {
-    /// The connection ended in order.
+    /// The connection had an orderly end.
     case orderly
     case failed(WebSocketError)
     /// The reader of stdout has closed it.
@@ -237,8 +238,8 @@ struct ConnectSession: Sendable {
     case .cannotWrite(let error): throw CommandError("cannot write the output: \(error.reason)")
     case .readerClosed: return .success
     case .orderly:
-      // The peer may have closed in order while lines were left to send. Sending them fails now; if there are none, the
-      // sender waits for input, and nothing is lost.
+      // The peer may have closed while lines were left to send. Sending them fails now; if there are none, the sender
+      // waits for input, and nothing is lost.
       let grace =
         Terminal.input.isInteractive
         ? .zero : Terminal.input.canBeRead ? ConnectSession.inputGrace.waiting : ConnectSession.inputGrace.empty

@@ -43,7 +43,7 @@ final class SoakRun: Sendable {
   private static let hangTimeout = Duration.seconds(60)
   /// How long dropped sidecars and the runtime's own threads may take to end.
   private static let settlingTime = Duration.seconds(10)
-  /// Dispatch and the concurrency pool keep some threads and end them at will.
+  /// Dispatch and the cooperative thread pool keep some threads and end them at will.
   private static let poolAllowance = 16
 
   private struct State {

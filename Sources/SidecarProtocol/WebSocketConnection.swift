@@ -1,26 +1,26 @@
-// The whole protocol of one connection, without I/O: bytes in, events and replies out.
+// The whole protocol of one connection, without I/O: bytes in, events and actions out.
 //
-//   state       input                                 what it decides
-//   ──────────  ────────────────────────────────────  ──────────────────────────────────────────────────────────────
-//   connecting  the server's response (client)        opened, or the handshake failed (RFC 6455 §4.1)
-//   accepting   the client's request (server)         a request to answer, or the handshake failed (§4.2.1)
-//   open        frames                                messages, Pong duty (§5.5.2), violations (§7.1.7), Close (§5.5.1)
-//   ended       nothing                               how the connection ended (§7.1.4 to §7.1.6)
+//   state       input                  what it decides
+//   ──────────  ─────────────────────  ───────────────────────────────────────────────────────────────────────────
+//   connecting  the response (client)  opened, or the handshake failed (RFC 6455 §4.1)
+//   accepting   the request (server)   a request to answer, or the handshake failed (§4.2.1)
+//   open        frames                 messages, Pings to answer (§5.5.2), violations (§7.1.7), Close (§5.5.1)
+//   ended       nothing                how the connection ended (§7.1.4 to §7.1.6)
 //
-// The closing handshake is a machine of its own, in the payload of `open`: see `ClosingHandshake`. A violation makes
-// the receiver discard its input, so no path can act on what follows.
+// The closing handshake is a state machine of its own, in the payload of `open`: see `ClosingHandshake`. After a
+// violation the receiver discards all input, so no path can act on what follows.
 
 /// Runs the protocol of one connection, for either role: the handshake, frames and messages, Pings, violations and
 /// closing.
 ///
-/// The owner passes in what it reads and what happens to the stream, performs the replies, and frames what is
+/// The owner passes in what it reads and what happens to the stream, carries out the actions, and frames what is
 /// sent. This type alone decides which Close frame is sent, how the connection ended, and who began it. It has no
 /// clock: the owner keeps the time and says when something was given up.
 @usableFromInline
 package struct WebSocketConnection: ~Copyable {
-  /// What the owner does with input that was consumed.
+  /// Something that the owner must act on.
   ///
-  /// Indirect, because room for the largest event would be copied for each message.
+  /// Indirect: otherwise every return value would be as large as the largest event.
   @usableFromInline
   package indirect enum Event {
     /// The handshake is complete (client).
@@ -38,18 +38,15 @@ package struct WebSocketConnection: ~Copyable {
     /// A Pong arrived, asked for or not.
     case pong(WebSocketPayload)
 
-    /// The peer's Close frame arrived; `reply` is to be carried out.
-    case close(ClosePayload, reply: Reply)
+    /// The peer's Close frame arrived; `action` is to be carried out.
+    case close(ClosePayload, action: ClosingHandshake.Action)
 
-    /// The peer broke the protocol or a limit; `reply` is to be carried out.
-    case violation(ProtocolViolation, reply: Reply)
+    /// The peer broke the protocol or a limit; `action` is to be carried out.
+    case violation(ProtocolViolation, action: ClosingHandshake.Action)
 
     /// The sink is full, or the budget is used up: pass the rest of the input in again later.
     case pause
   }
-
-  /// A step of the closing handshake to carry out.
-  @usableFromInline package typealias Reply = ClosingHandshake.Action
 
   // Large payloads are indirect, because reading the state copies it.
   private enum State {
@@ -76,8 +73,8 @@ package struct WebSocketConnection: ~Copyable {
     /// Pongs (RFC 6455 §5.5.2).
     package static let pongs = AutomaticReplies(rawValue: 1)
 
-    /// Answers to Close frames (§5.5.1) and violations (§7.1.7). A reply that is withheld can be taken later: see
-    /// ``WebSocketConnection/takeWithheldReply()``.
+    /// Answers to Close frames (§5.5.1) and violations (§7.1.7). An action that is held back can be taken later: see
+    /// ``WebSocketConnection/takeWithheldAction()``.
     package static let closing = AutomaticReplies(rawValue: 2)
 
     package static let all: AutomaticReplies = [.pongs, .closing]
@@ -87,8 +84,8 @@ package struct WebSocketConnection: ~Copyable {
   private let limits: ProtocolLimits
   private var receiver: MessageReceiver
 
-  /// The reply to a Close frame or a violation, because ``automaticReplies`` leaves it out.
-  private var withheld = Reply.none
+  /// The action that was held back because ``automaticReplies`` excludes it.
+  private var withheld = ClosingHandshake.Action.none
 
   /// Makes a client's connection, whose `request` is about to be written.
   package init(request: OpeningRequest, limits: ProtocolLimits) {
@@ -113,18 +110,18 @@ package struct WebSocketConnection: ~Copyable {
     if case .open = state { true } else { false }
   }
 
-  /// True while messages may be sent (RFC 6455 §5.5.1), which includes the time before a withheld Close frame.
+  /// True while messages may be sent (RFC 6455 §5.5.1). Also true while our Close frame is held back.
   package var canSend: Bool {
     if case .open(let closing) = state { closing.canSend || withheld.close != nil } else { false }
   }
 
-  /// True while messages that arrive count.
+  /// True while messages are delivered.
   package var canReceive: Bool {
     if case .open(let closing) = state { closing.canReceive } else { false }
   }
 
   /// How the connection ends, once nothing can change it any more. The stream may still be open then. Not settled while
-  /// our Close frame is withheld.
+  /// our Close frame is held back.
   package var settledEnd: ConnectionEnd? {
     switch state {
     case .connecting, .accepting: nil
@@ -174,8 +171,8 @@ package struct WebSocketConnection: ~Copyable {
   @usableFromInline
   mutating func checkIsOpen() -> Bool { isOpen }
 
-  /// Lets code that is compiled for a sink use the receiver. (A stored property that such code could see crashes the
-  /// compiler, 6.3.)
+  /// Lets code specialised for a sink in another module use the receiver. (Swift 6.3 crashes on a stored property that
+  /// such code could see.)
   @usableFromInline
   mutating func withReceiver(_ body: (inout MessageReceiver) -> ReceiveInterruption?) -> Event? {
     body(&receiver).map { event($0) }
@@ -186,7 +183,7 @@ package struct WebSocketConnection: ~Copyable {
     switch state {
     case .connecting(var parser):
       // Moved out and back: a copy would copy the partial line at each read, and a head that comes byte by byte would
-      // cost the square of its size.
+      // cost the square of its size. Meanwhile the state is a placeholder, which nothing reads.
       state = .ended(.abandoned)
       return receiveResponse(&input, &parser)
     case .accepting(var parser):
@@ -249,55 +246,59 @@ package struct WebSocketConnection: ~Copyable {
     case .pong(let bytes): .pong(WebSocketPayload(copying: bytes))
     // RFC 6455 §5.5.2: a Ping is answered unless a Close frame has been received; §5.5.1: nothing follows our own.
     case .ping(let bytes): .ping(WebSocketPayload(copying: bytes), answer: automaticReplies.contains(.pongs) && canSend)
-    case .close(let payload): .close(payload, reply: replyOrWithhold { $0.receiveClose(payload) })
-    case .violation(let violation): .violation(violation, reply: replyOrWithhold { $0.fail(violation) })
+    case .close(let payload): .close(payload, action: actOrWithhold { $0.receiveClose(payload) })
+    case .violation(let violation): .violation(violation, action: actOrWithhold { $0.fail(violation) })
     }
   }
 
   // MARK: Closing
 
   /// Begins the closing handshake (RFC 6455 §7.1.2). Does nothing before the connection is open, and if it has begun.
-  package mutating func close(_ payload: ClosePayload) -> Reply {
+  package mutating func close(_ payload: ClosePayload) -> ClosingHandshake.Action {
     changeClosing { $0.close(payload) }
   }
 
-  /// Records that the owner writes a Close frame of its own making, for peers that are scripted to misbehave.
+  /// Records that the owner writes a Close frame that it built itself, for peers that are scripted to misbehave.
   ///
-  /// The frame begins the closing handshake, or stands for the Close frame that is withheld. What the handshake asks
-  /// for next is withheld: see ``takeWithheldReply()``.
+  /// The frame begins the closing handshake, or stands for the Close frame that is held back. What the handshake asks
+  /// for next is held back: see ``takeWithheldAction()``.
   ///
   /// - Parameter payload: What the frame says.
   package mutating func recordClose(_ payload: ClosePayload) {
     if withheld.close == nil {
-      withhold(Reply(next: close(payload).next))
+      withhold(ClosingHandshake.Action(next: close(payload).next))
     } else {
       withheld.close = nil
     }
   }
 
-  /// Takes what ``automaticReplies`` has withheld; the caller carries it out.
-  package mutating func takeWithheldReply() -> Reply {
+  /// Takes the action that was held back, if there is one; the caller carries it out.
+  package mutating func takeWithheldAction() -> ClosingHandshake.Action {
     defer { withheld = .none }
     return withheld
   }
 
-  private mutating func replyOrWithhold(_ change: (inout ClosingHandshake) -> Reply) -> Reply {
-    let reply = changeClosing(change)
-    if automaticReplies.contains(.closing) { return reply }
-    withhold(reply)
+  private mutating func actOrWithhold(
+    _ change: (inout ClosingHandshake) -> ClosingHandshake.Action
+  ) -> ClosingHandshake.Action {
+    let action = changeClosing(change)
+    if automaticReplies.contains(.closing) { return action }
+    withhold(action)
     return .none
   }
 
-  /// Keeps a reply for later. It replaces an earlier one, which can only be that the peer's Close frame is awaited.
-  private mutating func withhold(_ reply: Reply) {
-    if reply != .none { withheld = reply }
+  /// Keeps an action for later. It replaces an earlier one, which can only be to await the peer's Close frame.
+  private mutating func withhold(_ action: ClosingHandshake.Action) {
+    if action != .none { withheld = action }
   }
 
-  private mutating func changeClosing(_ body: (inout ClosingHandshake) -> Reply) -> Reply {
+  private mutating func changeClosing(
+    _ body: (inout ClosingHandshake) -> ClosingHandshake.Action
+  ) -> ClosingHandshake.Action {
     guard case .open(var closing) = state else { return .none }
-    let reply = body(&closing)
+    let action = body(&closing)
     state = .open(closing)
-    return reply
+    return action
   }
 
   // MARK: The end
@@ -324,7 +325,7 @@ package struct WebSocketConnection: ~Copyable {
       case .byPeer: end = Self.failedHandshake(parser.receiveEndOfStream())
       case .byUs: end = parser.partialRefusal().map(Self.failedHandshake) ?? .abandoned
       }
-    case .accepting: end = ConnectionEnd(streamEndAfterOurClose: how == .byUs)
+    case .accepting: end = ConnectionEnd(streamEndBy: how == .byUs ? .us : .peer)
     }
     state = .ended(end)
     // A message may have been incomplete: its memory goes now.

@@ -1,11 +1,11 @@
 public import SidecarExecutor
 
-/// A connected stream of plaintext bytes, plain or, later, TLS.
+/// A connected stream of plaintext bytes.
 ///
 /// The layers above count plaintext, and never ask what kind of stream they have. TLS will be a second case.
 ///
-/// Reading belongs to the sidecar's thread. Writing belongs to the holder of the write ownership, on any thread.
-/// ``abort()`` may be called at any time on any thread.
+/// Only the sidecar's thread reads. Only the write owner writes, on any thread. ``abort()`` may be called at any time
+/// on any thread.
 @usableFromInline
 package enum ByteStream: Sendable {
   case plain(StreamSocket)
@@ -29,7 +29,8 @@ package enum ByteStream: Sendable {
 
   /// Writes what is accepted now, without waiting.
   ///
-  /// - Returns: ``IOResult/bytes(_:)`` with how many of the caller's bytes were accepted; the stream owns those.
+  /// - Returns: ``IOResult/bytes(_:)`` with how many of the caller's bytes were accepted; these need not be passed
+  ///   again.
   @inlinable
   package func write(_ bytes: UnsafeRawBufferPointer) -> IOResult {
     switch self {
@@ -48,7 +49,7 @@ package enum ByteStream: Sendable {
     }
   }
 
-  /// False where ``writeInline(_:)`` would write nothing, so that asking for the write ownership is no use. A hint.
+  /// Whether ``writeInline(_:)`` may write something. If false, do not try to become the write owner. A hint.
   @inlinable
   package var mayWriteInline: Bool {
     switch self {
@@ -104,6 +105,9 @@ package enum ByteStream: Sendable {
 
   /// Closes the descriptor; harmless when repeated. No thread may be reading or writing.
   package func close() { socket.close() }
+
+  /// Takes the error that ended the stream, if the system holds one; what arrived before can still be read.
+  package func takePendingError() -> SystemError? { socket.takePendingError() }
 
   // MARK: Addresses
 

@@ -30,8 +30,8 @@ final class ConnectAttempt: ReadinessHandler {
   func start() -> Result<StreamSocket, SystemError>? {
     do throws(SystemError) {
       descriptor = try SocketCalls.open(address.family)
-      // A connect within the machine is done by the second call, which costs less than an entry in the poller.
-      if let socket = try connect(isLastCall: false) { return .success(socket) }
+      // On the same machine the second `connect` call already succeeds, which is cheaper than polling.
+      if let socket = try connect(mayCallAgain: true) { return .success(socket) }
       return nil
     } catch {
       cancel()
@@ -51,18 +51,18 @@ final class ConnectAttempt: ReadinessHandler {
     if let error = SocketCalls.pendingError(of: descriptor) {
       fail(error)
     } else {
-      proceed { () throws(SystemError) in try takeSocket() }
+      completeOrFail { () throws(SystemError) in try takeSocket() }
     }
   }
 
-  /// Connects, or plans how to learn the outcome; returns the socket if it is connected now.
-  private func connect(isLastCall: Bool) throws(SystemError) -> StreamSocket? {
+  /// Connects, or arranges to be told the outcome; returns the socket if it is connected now.
+  private func connect(mayCallAgain: Bool) throws(SystemError) -> StreamSocket? {
     guard let descriptor else { return nil }
     switch try SocketCalls.connect(descriptor, to: address) {
     case .connected:
       return try takeSocket()
     case .inProgress:
-      if !isLastCall { return try connect(isLastCall: true) }
+      if mayCallAgain { return try connect(mayCallAgain: false) }
       registration = try loop.register(descriptor, interest: .writable, handler: self)
     case .backlogFull:
       retryTimer = loop.schedule(at: .after(retryDelay)) { [self] in retry() }
@@ -73,10 +73,10 @@ final class ConnectAttempt: ReadinessHandler {
 
   private func retry() {
     retryTimer = nil
-    proceed { () throws(SystemError) in try connect(isLastCall: true) }
+    completeOrFail { () throws(SystemError) in try connect(mayCallAgain: false) }
   }
 
-  private func proceed(_ body: () throws(SystemError) -> StreamSocket?) {
+  private func completeOrFail(_ body: () throws(SystemError) -> StreamSocket?) {
     do throws(SystemError) {
       if let socket = try body() { completion(self, .success(socket)) }
     } catch {

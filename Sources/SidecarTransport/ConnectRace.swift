@@ -6,7 +6,7 @@ internal import SidecarExecutor
 /// Has no time limit of its own: the owner cancels it. Bound to the loop's thread.
 final class ConnectRace {
   private let loop: EventLoop
-  private var schedule: HappyEyeballs
+  private var happyEyeballs: HappyEyeballs
   private var running: [ConnectAttempt] = []
   private var nextAttempt: TimerID?
   private var completion: ((Result<StreamSocket, Connector.Failure>) -> Void)?
@@ -18,12 +18,12 @@ final class ConnectRace {
   ) {
     self.loop = loop
     self.completion = completion
-    schedule = HappyEyeballs(addresses)
+    happyEyeballs = HappyEyeballs(addresses)
   }
 
   /// Starts connecting; may call the completion before it returns.
   func start() {
-    perform(schedule.start(at: .now))
+    perform(happyEyeballs.start(at: .now))
   }
 
   /// Closes every attempt; the completion is not called any more.
@@ -41,7 +41,7 @@ final class ConnectRace {
       if let nextAt {
         nextAttempt = loop.schedule(at: Deadline(nextAt)) { [self] in
           nextAttempt = nil
-          perform(schedule.delayPassed(at: .now))
+          perform(happyEyeballs.delayPassed(at: .now))
         }
       }
       let attempt = ConnectAttempt(to: address, loop: loop) { [self] in attemptEnded($0, $1) }
@@ -50,7 +50,7 @@ final class ConnectRace {
         running.append(attempt)
         return
       case .success(let socket): return finish(.success(socket))
-      case .failure(let error): action = schedule.attemptFailed(address, error, at: .now)
+      case .failure(let error): action = happyEyeballs.attemptFailed(address, error, at: .now)
       }
     }
     if case .fail(let failure) = action { finish(.failure(failure)) }
@@ -60,7 +60,7 @@ final class ConnectRace {
     running.removeAll { $0 === attempt }
     switch result {
     case .success(let socket): finish(.success(socket))
-    case .failure(let error): perform(schedule.attemptFailed(attempt.address, error, at: .now))
+    case .failure(let error): perform(happyEyeballs.attemptFailed(attempt.address, error, at: .now))
     }
   }
 

@@ -2,9 +2,9 @@ package import SidecarExecutor
 
 /// Takes the steps from an endpoint to an open byte stream: resolve, connect.
 ///
-/// Bound to the loop's thread, or to one that acts for it (``SidecarThread/beforeStart(_:)``), except for
-/// ``hostBeingResolved``. The caller keeps the connector until the completion is called, and cancels it when the thread
-/// ends.
+/// Bound to the loop's thread, or to the creating thread before the loop's thread starts
+/// (``SidecarThread/beforeStart(_:)``), except for ``hostBeingResolved``. The caller keeps the connector until the
+/// completion is called, and cancels it when the thread ends.
 package final class Connector: @unchecked Sendable {
   // Safe to share: the loop asserts that it is used on its own thread only, which every method here does; the look-up
   // is in a lock.
@@ -19,7 +19,7 @@ package final class Connector: @unchecked Sendable {
   package enum Failure: Error, Hashable, Sendable {
     case resolution(ResolutionError)
     case connect(ConnectError)
-    /// The process or the system is out of something; the peer is not to blame.
+    /// The process or the system is out of descriptors, memory or threads; the peer is not to blame.
     case system(SystemError)
     case timedOut(Step)
     case invalidEndpoint(reason: String)
@@ -63,7 +63,8 @@ package final class Connector: @unchecked Sendable {
   ///   - deadline: The time for all steps together.
   ///   - loop: The loop of `thread`.
   ///   - thread: Where everything happens.
-  ///   - completion: Called once, on the loop's thread, unless ``cancel()`` comes first. Owns the stream.
+  ///   - completion: Called once, on the loop's thread, unless ``cancel()`` comes first. Takes ownership of
+  ///     the stream.
   package init(
     to endpoint: Endpoint, resolver: Resolver = .system, timeouts: Timeouts, deadline: Deadline = .never,
     loop: EventLoop, thread: SidecarThread, completion: @escaping (Result<ByteStream, Failure>) -> Void
@@ -145,7 +146,7 @@ package final class Connector: @unchecked Sendable {
     let race = ConnectRace(to: addresses, loop: loop) { [weak self] result in self?.connected(result) }
     state = .connecting(race)
     race.start()
-    // A connect within the machine is done by now, and needs no timer.
+    // A connect on the same machine is done by now, and needs no timer.
     guard case .connecting = state else { return }
     startTimer(for: .connect, after: timeouts.connect)
   }

@@ -59,7 +59,7 @@ extension WebSocketEndpoint {
     switch self {
     case .tcp(let host, let port):
       if host.isEmpty { throw .emptyHost }
-      // The resolver would look up what stands before it.
+      // The resolver would look up only the part before the NUL.
       if host.utf8.contains(0) { throw .containsNUL }
       if port == 0 { throw .portZero }
     case .unix(let path):

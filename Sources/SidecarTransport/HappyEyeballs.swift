@@ -10,7 +10,7 @@ package struct HappyEyeballs: Sendable {
 
   /// What the owner has to do.
   package enum Action: Hashable, Sendable {
-    /// Start an attempt now, and call ``delayPassed(at:)`` at `nextAt`, in place of any earlier call that was planned.
+    /// Start an attempt now, and call ``delayPassed(at:)`` at `nextAt`, replacing any earlier `nextAt`.
     case connect(SocketAddress, nextAt: MonotonicInstant?)
     /// Go on with what is running and planned.
     case wait

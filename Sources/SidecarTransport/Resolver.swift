@@ -2,9 +2,8 @@ package import SidecarExecutor
 
 /// Turns host names into addresses, on threads of its own: the system's resolver blocks.
 ///
-/// Look-ups of one name that overlap are one look-up. So a name whose look-ups hang costs one thread, whatever the
-/// number of those that ask, and other names do not wait for it. Only ``capacity`` different names that hang make
-/// others wait.
+/// Look-ups of one name that overlap are one look-up, so a name whose look-ups hang costs one thread however many
+/// callers ask. Other names do not wait for it. Only ``capacity`` different names that hang make others wait.
 package final class Resolver: Sendable {
   /// Why there is no answer.
   package enum Failure: Error, Hashable, Sendable {
@@ -15,24 +14,24 @@ package final class Resolver: Sendable {
 
   package typealias Answer = Result<[SocketAddress], Failure>
 
-  /// Runs a closure that may block on another thread, or throws if no thread can be had. Must not wait for one.
+  /// Runs a closure that may block, on another thread. Throws if no thread can be created; must not block to get one.
   package typealias StartWork = @Sendable (@escaping @Sendable () -> Void) throws(SystemError) -> Void
 
   /// One question, for ``cancel(_:)``.
   package struct Request: Sendable {
     package let host: String
     fileprivate let resolver: Resolver
-    fileprivate let lookUp: UInt64
+    fileprivate let lookUpNumber: UInt64
     fileprivate let waiter: UInt64
 
-    /// True until the look-up has ended, which cancelling does only if it has not begun.
+    /// True until the look-up has ended. Cancelling ends it only if it has not started.
     package var isInProgress: Bool {
-      resolver.state.withLock { $0.lookUps[host]?.number == lookUp }
+      resolver.state.withLock { $0.lookUps[host]?.number == lookUpNumber }
     }
 
-    /// Withdraws the question: the completion is released, and called only if that has already begun.
+    /// Withdraws the question: the completion is released, and not called, unless the call is already under way.
     ///
-    /// A look-up that has begun cannot be stopped, and goes on for the benefit of those that ask later.
+    /// A look-up that has started cannot be stopped. It goes on, for callers that ask later.
     package func cancel() {
       let completion = resolver.state.withLock { $0.withdraw(self) }
       _ = consume completion
@@ -58,7 +57,7 @@ package final class Resolver: Sendable {
     }
 
     mutating func withdraw(_ request: Request) -> (@Sendable (Answer) -> Void)? {
-      guard var lookUp = lookUps[request.host], lookUp.number == request.lookUp,
+      guard var lookUp = lookUps[request.host], lookUp.number == request.lookUpNumber,
         let index = lookUp.waiters.firstIndex(where: { $0.number == request.waiter })
       else { return nil }
       let completion = lookUp.waiters.remove(at: index).completion
@@ -101,8 +100,8 @@ package final class Resolver: Sendable {
   ///
   /// - Parameters:
   ///   - host: The name. Numeric addresses need no resolver: see ``SocketAddress/init(numeric:port:)``.
-  ///   - completion: Called once with the addresses, never none, in the resolver's order: on another thread, or before
-  ///     this method returns if no thread can be had.
+  ///   - completion: Called once with the addresses, never an empty list, in the resolver's order: on another thread,
+  ///     or before this method returns if no thread can be created.
   package func resolve(_ host: String, completion: @escaping @Sendable (Answer) -> Void) -> Request {
     let (request, mustStart) = state.withLock { state in
       let waiter = state.nextNumber()
@@ -114,7 +113,7 @@ package final class Resolver: Sendable {
       }
       state.lookUps[host]?.waiters.append((waiter, completion))
       let number = state.lookUps[host]?.number ?? 0
-      return (Request(host: host, resolver: self, lookUp: number, waiter: waiter), mustStart)
+      return (Request(host: host, resolver: self, lookUpNumber: number, waiter: waiter), mustStart)
     }
     if mustStart {
       do throws(SystemError) {

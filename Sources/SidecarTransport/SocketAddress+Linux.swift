@@ -1,8 +1,8 @@
 package import Glibc
 
-/// Addresses in the system's form, and back.
+/// Addresses as `sockaddr`, and back.
 extension SocketAddress {
-  /// Copies an address out of the system's form; nil for a family that is none of ours, or a form that is too short.
+  /// Copies an address out of a `sockaddr`; nil if its family is none of ours, or if it is too short.
   package init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
     let form = UnsafeRawBufferPointer(start: address, count: Int(length))
     guard form.count >= MemoryLayout<sa_family_t>.size else { return nil }
@@ -36,7 +36,7 @@ extension SocketAddress {
       self = .ipv4(IPv4Host(bits: UInt32(bigEndian: ipv4.s_addr)), port: port)
       return
     }
-    // What is left are scopes (`fe80::1%eth0`) and the old forms of IPv4 (`127.1`), which the resolver knows about.
+    // Scoped addresses (`fe80::1%eth0`) and the old IPv4 forms (`127.1`) remain. The resolver reads those.
     guard let address = try? SocketCalls.addresses(of: host, onlyNumeric: true).first else { return nil }
     self = address.replacingPortZero(by: port)
   }
@@ -49,7 +49,7 @@ extension SocketAddress {
     }
   }
 
-  /// Calls `body` with the system's form of the address.
+  /// Calls `body` with the address as a `sockaddr`.
   package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     switch self {
     case .ipv4(let host, let port):

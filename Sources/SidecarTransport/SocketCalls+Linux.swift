@@ -2,7 +2,7 @@ internal import CSidecarSystem
 internal import Glibc
 package import SidecarExecutor
 
-/// The socket calls of the system, with its errors as values. Nothing else here calls the system.
+/// The system's socket calls, with its errors as values. All socket calls are here.
 package enum SocketCalls {
   // MARK: Opening
 
@@ -20,12 +20,12 @@ package enum SocketCalls {
     return descriptor
   }
 
-  /// How far a connect has come that did not fail.
+  /// Progress of a connect that has not failed.
   package enum ConnectProgress: Hashable, Sendable {
     case connected
     /// The socket becomes writable when it is connected or has failed.
     case inProgress
-    /// The backlog of the Unix-domain listener is full. Nothing announces that it no longer is.
+    /// The backlog of the Unix-domain listener is full. No event tells when it has room again.
     case backlogFull
   }
 
@@ -40,14 +40,16 @@ package enum SocketCalls {
     }
   }
 
-  /// Returns the error that a pending connect ended with, or nil if it succeeded.
-  package static func pendingError(of descriptor: Int32) -> SystemError? {
+  /// Takes the error that the socket holds, or nil if there is none.
+  ///
+  /// - Parameter call: What ended with the error: a pending connect, or the connection.
+  package static func pendingError(of descriptor: Int32, in call: String = "connect") -> SystemError? {
     var code: Int32 = 0
     var length = socklen_t(MemoryLayout<Int32>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else {
       return SystemError("getsockopt", code: errno)
     }
-    return code == 0 ? nil : SystemError("connect", code: code)
+    return code == 0 ? nil : SystemError(call, code: code)
   }
 
   // MARK: Listening
@@ -72,7 +74,7 @@ package enum SocketCalls {
       let accepted = csidecar_accept(descriptor)
       if accepted >= 0 { return accepted }
       switch -accepted {
-      // The client has gone again: the next one may be waiting.
+      // The client has already gone; the next one may be waiting.
       case EINTR, ECONNABORTED: continue
       case EAGAIN: return nil
       case let code: throw SystemError("accept4", code: code)
@@ -234,7 +236,7 @@ extension Resolver.Failure {
     case EAI_MEMORY: self = .system(SystemError("getaddrinfo", code: ENOMEM))
     default:
       // A resolver that cannot open `/etc/hosts` or a socket reports that the name does not exist, or to try again
-      // later. What it says about the name is worth nothing then.
+      // later. Its answer about the name is then unreliable.
       let error = SystemError("getaddrinfo", code: code)
       self = error.isResourceShortage ? .system(error) : .resolution(ResolutionError(host: host, code: status))
     }

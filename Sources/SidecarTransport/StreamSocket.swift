@@ -7,9 +7,9 @@ package enum IOResult: Hashable, Sendable {
   case bytes(Int)
   /// Nothing can be moved now; the poller will tell when.
   case wouldBlock
-  /// The peer has ended its half of the stream, as its layer demands (reads only).
+  /// The peer has ended its half of the stream, in the way that its protocol requires (reads only).
   case endOfStream
-  /// The stream ended where its layer does not allow an end, such as TLS without close_notify (reads only).
+  /// The stream ended, but not in the way that its protocol requires, such as TLS without close_notify (reads only).
   case truncated
   case failed(SystemError)
 }
@@ -29,13 +29,17 @@ package final class StreamSocket: Sendable {
   package init(owning descriptor: Int32) {
     self.descriptor = descriptor
     LiveCounters.connections.increment()
-    // Frames are batched above; what is written goes out.
+    // Nagle is off, because the layers above already batch frames.
     SocketCalls.disableNagle(descriptor)
   }
 
   deinit {
     close()
   }
+
+  /// Takes the error that ended the connection, if the system holds one. Reading would deliver it only after everything
+  /// that arrived before.
+  package func takePendingError() -> SystemError? { SocketCalls.pendingError(of: descriptor, in: "recv") }
 
   /// The address of this end.
   package var localAddress: SocketAddress? { SocketCalls.localAddress(of: descriptor) }
@@ -45,9 +49,9 @@ package final class StreamSocket: Sendable {
 
   /// The receive buffer of a TCP connection within one machine, in bytes; the kernel reserves twice as much.
   ///
-  /// By itself the kernel lets the buffer grow to tens of megabytes, as if there were a distance to bridge. What is
-  /// read then has left the processor's cache, and takes up to twice as long. Smaller buffers make the two ends wait
-  /// for each other.
+  /// By itself the kernel lets the buffer grow to tens of megabytes, as for a long-distance connection. What is read
+  /// then has left the processor's cache, and takes up to twice as long. Smaller buffers make the two ends wait for
+  /// each other.
   package static let sameHostReceiveBuffer: Int32 = 224 * 1024
 
   /// Limits the receive buffer, because the peer is on this machine.
@@ -79,7 +83,7 @@ package final class StreamSocket: Sendable {
 
   /// Makes every read and write fail or end from now on; the descriptor stays open. Does nothing after ``close()``.
   package func abort() {
-    // `shutdown(2)` does not wait, so it may stand under the lock.
+    // `shutdown(2)` does not wait, so it may be called while holding the lock.
     isOpen.withLock { isOpen in
       if isOpen { SocketCalls.shutdownBoth(descriptor) }
     }

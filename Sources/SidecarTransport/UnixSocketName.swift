@@ -3,11 +3,8 @@ package struct UnixSocketName: Hashable, Sendable, CustomStringConvertible {
   /// The system's room for a name is 108 bytes; a path ends with a NUL, and an abstract name starts with one.
   package static let maximumByteCount = 107
 
-  /// The name as it stands in the system's form: an abstract one starts with a NUL, a path has no NUL at its end.
+  /// The name as it stands in a `sockaddr_un`: an abstract one starts with a NUL, a path has no NUL at its end.
   let bytes: [UInt8]
-
-  /// A socket that was never bound, as a client's usually is.
-  static let unnamed = UnixSocketName(bytes: [])
 
   init(bytes: [UInt8]) {
     self.bytes = bytes

@@ -28,8 +28,8 @@ import Testing
     }
 
     func accept(deflate: PermessageDeflate.Agreement?) { connection.accept(deflate: deflate) }
-    func close(_ payload: ClosePayload) -> WebSocketConnection.Reply { connection.close(payload) }
-    func takeWithheldReply() -> WebSocketConnection.Reply { connection.takeWithheldReply() }
+    func close(_ payload: ClosePayload) -> ClosingHandshake.Action { connection.close(payload) }
+    func takeWithheldAction() -> ClosingHandshake.Action { connection.takeWithheldAction() }
     func streamEnded(_ how: WebSocketConnection.StreamEnd) -> ConnectionEnd { connection.streamEnded(how) }
     func directReadTarget(minimum: Int) -> UnsafeMutableRawBufferPointer? {
       connection.directReadTarget(minimum: minimum)
@@ -91,15 +91,15 @@ import Testing
       case .handshakeFailed: lines.append("handshake failed")
       case .ping(let payload, let answer): lines.append("ping \(brief(Array(payload)))\(answer ? ", answer" : "")")
       case .pong(let payload): lines.append("pong \(brief(Array(payload)))")
-      case .close(let close, let reply): lines.append("close \(Self.code(close)), \(Self.text(reply))")
-      case .violation(let violation, let reply):
-        lines.append("violation \(violation.closeCode.rawValue), \(Self.text(reply))")
+      case .close(let close, let action): lines.append("close \(Self.code(close)), \(Self.text(action))")
+      case .violation(let violation, let action):
+        lines.append("violation \(violation.closeCode.rawValue), \(Self.text(action))")
       case .pause: lines.append("pause")
       }
     }
 
-    static func text(_ reply: WebSocketConnection.Reply) -> String {
-      "\(reply.close.map { "send \(code($0)), " } ?? "")\(reply.next)"
+    static func text(_ action: ClosingHandshake.Action) -> String {
+      "\(action.close.map { "send \(code($0)), " } ?? "")\(action.next)"
     }
 
     private static func code(_ close: ClosePayload) -> String { close.code.map { "\($0.rawValue)" } ?? "empty" }
@@ -195,7 +195,7 @@ import Testing
   @Test func `before the handshake is complete there is nothing to close or to answer`() throws {
     let client = Endpoint(WebSocketConnection(request: try Self.request(), limits: ProtocolLimits()))
     #expect(client.close(.empty) == .none)
-    #expect(client.takeWithheldReply() == .none)
+    #expect(client.takeWithheldAction() == .none)
   }
 
   // MARK: Pings
@@ -216,8 +216,8 @@ import Testing
     server.receive(incoming(.server, 0x89, [1]) + incoming(.server, 0x88, close1000))
     #expect(server.takeLines() == ["ping 01", "close 1000, carryOn"])
     #expect(server.canSend && server.settledEnd == nil)
-    #expect(BoundedSink.text(server.takeWithheldReply()) == "send 1000, endStream")
-    #expect(server.takeWithheldReply() == .none)
+    #expect(BoundedSink.text(server.takeWithheldAction()) == "send 1000, endStream")
+    #expect(server.takeWithheldAction() == .none)
     #expect(!server.canSend && server.settledEnd?.code == .normalClosure)
   }
 
@@ -227,7 +227,7 @@ import Testing
     // A client must mask (RFC 6455 §5.1).
     server.receive(frame(0x81, utf8("bare")))
     #expect(server.takeLines() == ["violation 1002, carryOn"])
-    #expect(BoundedSink.text(server.takeWithheldReply()) == "send 1002, endStream")
+    #expect(BoundedSink.text(server.takeWithheldAction()) == "send 1002, endStream")
     guard case .violation? = server.settledEnd?.cause else { return #expect(Bool(false)) }
   }
 

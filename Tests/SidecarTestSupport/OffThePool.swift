@@ -1,6 +1,6 @@
 internal import Dispatch
 
-/// Where a caller runs whose time is taken: workers that Dispatch has beyond those of the concurrency pool.
+/// Where a caller runs whose time is taken: workers that Dispatch has beyond those of the cooperative thread pool.
 ///
 /// Tests that compute hold the pool's two threads for a second at a time. What an asynchronous call takes would
 /// otherwise depend on when one of them is free again.
@@ -18,7 +18,7 @@ public final class CallerExecutor: TaskExecutor {
   }
 }
 
-/// Runs `body`, and the child tasks and `nonisolated` functions that it calls, off the concurrency pool.
+/// Runs `body`, and the child tasks and `nonisolated` functions that it calls, off the cooperative thread pool.
 public func offThePool<Result: Sendable>(_ body: () async throws -> Result) async rethrows -> Result {
   try await withTaskExecutorPreference(CallerExecutor.shared) { try await body() }
 }

@@ -3,7 +3,7 @@ internal import SidecarExecutor
 
 /// Runs `body` on a thread of its own and suspends until it has returned.
 ///
-/// For code that blocks: on a thread of the concurrency pool it would keep the other tests from running.
+/// For code that blocks: on the cooperative thread pool it would keep the other tests from running.
 public func onThread<Result: Sendable>(
   _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
@@ -12,7 +12,7 @@ public func onThread<Result: Sendable>(
   return try await result.uncancellableValue().get()
 }
 
-/// Runs `body` on a thread of its own, which starts at once: it does not wait for a thread of the concurrency pool.
+/// Runs `body` on a thread of its own, which starts at once: it does not wait for the cooperative thread pool.
 public func startThread(_ body: @escaping @Sendable () -> Void) {
   Thread.detachNewThread(body)
 }

@@ -1,7 +1,8 @@
 import Dispatch
 import Testing
 
-/// Runs each test on a thread of its own instead of the concurrency pool, which has as many threads as there are cores.
+/// Runs each test on a thread of its own instead of the cooperative thread pool, which has as many threads as there are
+/// cores.
 ///
 /// For tests that block: two of them would stop every other test in the process on a machine with two cores.
 struct OffThePool: SuiteTrait, TestTrait, TestScoping {
@@ -19,7 +20,7 @@ extension Trait where Self == OffThePool {
 }
 
 private final class OwnThread: TaskExecutor {
-  // A serial queue: the concurrent ones share their threads with the concurrency pool.
+  // A serial queue: the concurrent ones share their threads with the cooperative thread pool.
   private let queue = DispatchQueue(label: "test")
 
   func enqueue(_ job: consuming ExecutorJob) {

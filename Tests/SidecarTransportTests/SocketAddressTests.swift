@@ -9,7 +9,7 @@ import Testing
     try #require(SocketAddress(numeric: host, port: port))
   }
 
-  /// Into the system's form and back.
+  /// Into a `sockaddr` and back.
   private func copy(_ address: SocketAddress) -> SocketAddress? {
     address.withSockaddr { SocketAddress($0, length: $1) }
   }
@@ -18,7 +18,7 @@ import Testing
     ("127.0.0.1", "127.0.0.1:80"), ("255.255.255.255", "255.255.255.255:80"), ("127.1", "127.0.0.1:80"),
     ("::1", "[::1]:80"), ("2001:db8::ff00:42:8329", "[2001:db8::ff00:42:8329]:80"), ("::", "[::]:80"),
     ("::ffff:10.1.2.3", "[::ffff:10.1.2.3]:80"), ("fe80::1%1", "[fe80::1%lo]:80"),
-  ]) func `a numeric address is read, described and survives the system's form`(text: String, description: String)
+  ]) func `a numeric address is read, described and survives as a sockaddr`(text: String, description: String)
     throws
   {
     let address = try numeric(text)
@@ -59,7 +59,7 @@ import Testing
     #expect(try numeric("127.0.0.1", 7).replacingPortZero(by: 9) == numeric("127.0.0.1", 7))
   }
 
-  @Test(arguments: ["/run/feed.sock", "@feed", "./@feed"]) func `a Unix name survives the system's form`(name: String)
+  @Test(arguments: ["/run/feed.sock", "@feed", "./@feed"]) func `a Unix name survives as a sockaddr`(name: String)
     throws
   {
     let address = SocketAddress.unix(try UnixSocketName(name))
@@ -87,4 +87,9 @@ import Testing
     #expect(throws: EndpointError.portZero) { try Endpoint.tcp(host: "localhost", port: 0).validate() }
     #expect(throws: Never.self) { try Endpoint.tcp(host: "localhost", port: 65535).validate() }
   }
+}
+
+extension UnixSocketName {
+  /// The name of a socket that was never bound, as a client's usually is.
+  static let unnamed = UnixSocketName(bytes: [])
 }

@@ -11,7 +11,7 @@ public import SidecarProtocol
 /// ```
 ///
 /// The same sidecar with the same verbs. Each call blocks the calling thread for as long as the asynchronous one would
-/// suspend its task. Nothing here needs the concurrency pool, so it works even if that is full.
+/// suspend its task. Nothing here needs Swift's cooperative thread pool, so it works even if that is full.
 ///
 /// Can be used from several threads at once. ``shutdown(within:keepingUnread:)`` on one thread releases calls that are
 /// blocked on others. Asynchronous code must not use it, which the compiler enforces where it can. On a sidecar's own
@@ -82,7 +82,7 @@ public final class BlockingWebSocket: Sendable {
       case .queued: return
       case .failed(let error): throw error
       case .notOpen:
-        _ = try opening(until: deadline, for: .send)
+        _ = try waitUntilOpen(by: deadline, for: .send)
       case .full:
         let room = Promise<Void>()
         switch sendQueue.send(message, compress: compress, orWait: room) {
@@ -98,9 +98,9 @@ public final class BlockingWebSocket: Sendable {
     }
   }
 
-  private func opening(
-    until deadline: Deadline, for purpose: WebSocketError.TimeoutPhase
-  ) throws(WebSocketError) -> SharedConnectionState.Opening {
+  private func waitUntilOpen(
+    by deadline: Deadline, for purpose: WebSocketError.TimeoutPhase
+  ) throws(WebSocketError) -> SharedConnectionState.NegotiatedConnection {
     if let result = shared.opened.wait(until: deadline.earlier(shared.openingDeadline)) { return try result.get() }
     throw .timedOut(deadline.hasPassed ? purpose : .openingHandshake)
   }
@@ -117,10 +117,10 @@ public final class BlockingWebSocket: Sendable {
     try send(.binary(WebSocketPayload(bytes)), compress: compress, timeout: timeout)
   }
 
-  /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
+  /// Receives the next message; nil after an orderly end of the connection (see ``CloseStatus/isOrderly``).
   ///
   /// - Parameter timeout: How long to block. Default: nil, as long as the connection lives.
-  /// - Returns: The message; nil at an orderly end, after which ``closeStatus`` says how.
+  /// - Returns: The message; nil after an orderly end, when ``closeStatus`` says how.
   /// - Throws: ``WebSocketError/timedOut(_:)``, or what ended the connection.
   @available(*, noasync, message: "use WebSocketSidecar.receive(timeout:)")
   @inlinable @inline(__always)
@@ -145,7 +145,7 @@ public final class BlockingWebSocket: Sendable {
     try BlockingWebSocket.checkMayBlock()
     let payload = try PendingPings.payload(payload)
     let deadline = Deadline.after(timeout)
-    _ = try opening(until: deadline, for: .pong)
+    _ = try waitUntilOpen(by: deadline, for: .pong)
     let answer = sidecar.postPing(payload)
     guard let result = answer.wait(until: deadline) else {
       shared.pings.forget(answer)
@@ -157,7 +157,7 @@ public final class BlockingWebSocket: Sendable {
   /// The subprotocol that the server chose; see ``WebSocketSidecar/subprotocol``.
   public var subprotocol: String? { sidecar.subprotocol }
 
-  /// The parameters of compression that hold; see ``WebSocketSidecar/negotiatedCompression``.
+  /// The compression parameters in effect; see ``WebSocketSidecar/negotiatedCompression``.
   public var negotiatedCompression: WebSocketCompression.Negotiated? { sidecar.negotiatedCompression }
 
   /// The server's numeric address and port; see ``WebSocketSidecar/remoteAddress``.
@@ -174,7 +174,7 @@ public final class BlockingWebSocket: Sendable {
   ) throws(WebSocketError) -> CloseStatus {
     try BlockingWebSocket.checkMayBlock()
     let deadline = try sidecar.postClose(code: code, reason: reason, timeout: timeout)
-    guard let status = shared.ended.wait(until: deadline) else { throw .timedOut(.closingHandshake) }
+    guard let status = shared.closed.wait(until: deadline) else { throw .timedOut(.closingHandshake) }
     return status
   }
 

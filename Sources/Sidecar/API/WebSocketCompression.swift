@@ -3,8 +3,8 @@ package import SidecarProtocol
 /// What to offer for the compression of messages (RFC 7692 §7.1), and what to compress.
 ///
 /// The server accepts, changes or declines the offer. Without its agreement nothing is compressed. What is asked of the
-/// server is a wish: many servers accept an offer without confirming its parameters, and the defaults of RFC 7692 hold
-/// then, a window of 32 KiB that is kept between messages. Set ``requiresParameters`` to fail the handshake instead.
+/// server is a request: many servers accept an offer without confirming its parameters. The defaults of RFC 7692 hold
+/// then: a window of 32 KiB that is kept between messages. Set ``requiresParameters`` to fail the handshake instead.
 ///
 /// Once agreed, each direction costs memory from the first compressed message on: with the largest window 262 KiB to
 /// compress and 39 KiB to decompress.
@@ -45,7 +45,7 @@ public struct WebSocketCompression: Hashable, Sendable {
   /// Makes an offer with the defaults.
   public init() {}
 
-  /// The parameters that hold for a connection after the server's response (RFC 7692 §7.1).
+  /// The compression parameters in effect after the server's response (RFC 7692 §7.1).
   public struct Negotiated: Hashable, Sendable, CustomStringConvertible {
     /// Whether the server begins each message with an empty window.
     public let serverNoContextTakeover: Bool

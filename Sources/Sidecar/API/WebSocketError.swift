@@ -7,7 +7,9 @@ public import SidecarProtocol
 ///
 /// Everything that this library throws is one of these, except what a closure of yours throws (`run`,
 /// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that cannot be made. When a connection
-/// breaks, every call that waits on it fails at once, with the same error.
+/// breaks, every call that waits on it fails. Calls that send may fail first, with what the system said to them: how the
+/// connection ended (``WebSocketSidecar/closeStatus``) is known when everything that the peer sent before has been
+/// read, which may include its Close frame.
 ///
 /// Every ``description`` is one line that is safe to show: what a peer wrote is escaped, and no header value, user
 /// information or query that you passed is in it.

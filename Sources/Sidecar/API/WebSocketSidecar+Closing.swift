@@ -3,7 +3,7 @@ public import SidecarProtocol
 
 extension WebSocketSidecar {
   /// How the connection ended; nil while it has not.
-  public nonisolated var closeStatus: CloseStatus? { shared.status.current }
+  public nonisolated var closeStatus: CloseStatus? { shared.settledStatus.current }
 
   /// Closes the connection (RFC 6455 §7.1.2) and returns how it ended.
   ///
@@ -18,14 +18,14 @@ extension WebSocketSidecar {
   ///   - code: The code to send. Default: 1000.
   ///   - reason: The reason to send, at most 123 bytes of UTF-8. Default: none.
   ///   - timeout: How long to wait. Default: ``WebSocketConfiguration/closeTimeout``.
-  /// - Throws: ``WebSocketError/invalidClose(reason:)`` (nothing is done then), ``WebSocketError/timedOut(_:)`` if the
-  ///   application holds the sidecar's thread, or ``WebSocketError/cancelled``: the close continues.
+  /// - Throws: ``WebSocketError/invalidClose(reason:)`` (nothing is done then), ``WebSocketError/timedOut(_:)`` if
+  ///   application code blocks the sidecar's thread, or ``WebSocketError/cancelled``: the close continues.
   @discardableResult
   public nonisolated func close(
     code: CloseCode = .normalClosure, reason: String = "", timeout: Duration? = nil
   ) async throws(WebSocketError) -> CloseStatus {
     let deadline = try postClose(code: code, reason: reason, timeout: timeout)
-    switch await shared.ended.value(until: deadline) {
+    switch await shared.closed.value(until: deadline) {
     case .value(let status): return status
     case .timedOut: throw .timedOut(.closingHandshake)
     case .cancelled: throw .cancelled
@@ -34,7 +34,7 @@ extension WebSocketSidecar {
 
   /// Begins to close.
   ///
-  /// - Returns: When the connection has ended at the latest, unless the application holds the thread.
+  /// - Returns: When the connection has ended at the latest, unless application code blocks the thread.
   nonisolated func postClose(
     code: CloseCode, reason: String, timeout: Duration?
   ) throws(WebSocketError) -> Deadline {
@@ -46,7 +46,7 @@ extension WebSocketSidecar {
     }
     let timeout = timeout ?? connection.configuration.closeTimeout
     let deadline = Deadline.after(timeout)
-    sendQueue.refuse(.closed(nil))
+    shared.refuseSenders()
     connection.post { $0.close(payload, deadline: deadline) }
     return deadline.instant.map { Deadline($0 + ShutdownStateMachine.grace) } ?? .never
   }

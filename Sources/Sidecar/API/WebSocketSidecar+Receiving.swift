@@ -3,9 +3,9 @@ public import SidecarProtocol
 extension WebSocketSidecar {
   /// The messages, as a stream that ends when the connection does; ``closeStatus`` then says how.
   ///
-  /// A pull, with back-pressure: unread messages are bounded by ``WebSocketConfiguration/inboundCapacity``. Each
-  /// message is delivered once, to the first that asks, so several streams share the messages. Ends early when the
-  /// iterating task is cancelled. ``inbound`` is faster, and throws what ended the connection.
+  /// Messages are read on demand: unread ones are bounded by ``WebSocketConfiguration/inboundCapacity``. Each message
+  /// is delivered once, to the first that asks, so several streams share the messages. Ends early when the iterating
+  /// task is cancelled. ``inbound`` is faster, and throws what ended the connection.
   public nonisolated var messages: AsyncStream<WebSocketMessage> {
     AsyncStream {
       if let message = self.inbox.nextAtFront() { return message }
@@ -14,14 +14,14 @@ extension WebSocketSidecar {
     }
   }
 
-  /// The messages, as a sequence that throws what ended the connection, unless it ended in order (see
+  /// The messages, as a sequence that throws what ended the connection, unless its end was orderly (see
   /// ``CloseStatus/isOrderly``).
   public nonisolated var inbound: InboundMessages { InboundMessages(self) }
 
-  /// Receives the next message; nil when the connection has ended in order (see ``CloseStatus/isOrderly``).
+  /// Receives the next message; nil after an orderly end of the connection (see ``CloseStatus/isOrderly``).
   ///
   /// - Parameter timeout: How long to wait. Default: nil, as long as the connection lives.
-  /// - Returns: The message; nil at an orderly end, after which ``closeStatus`` says how.
+  /// - Returns: The message; nil after an orderly end, when ``closeStatus`` says how.
   /// - Throws: ``WebSocketError/timedOut(_:)``, ``WebSocketError/cancelled`` (messages that arrived together with an
   ///   earlier one are still returned), or what ended the connection.
   @inlinable @inline(__always)

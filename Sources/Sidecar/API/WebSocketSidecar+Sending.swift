@@ -31,7 +31,7 @@ extension WebSocketSidecar {
       switch sendQueue.send(message, compress: compress, orWait: nil) {
       case .queued: return
       case .failed(let error): throw error
-      case .notOpen: _ = try await opening(until: deadline)
+      case .notOpen: _ = try await waitUntilOpen(by: deadline)
       case .full:
         let room = Promise<Void>()
         switch sendQueue.send(message, compress: compress, orWait: room) {
@@ -103,7 +103,7 @@ extension WebSocketSidecar {
   ) async throws(WebSocketError) -> Duration {
     let payload = try PendingPings.payload(payload)
     let deadline = Deadline.after(timeout)
-    if shared.opened.current == nil { _ = try await opening(until: deadline, for: .pong) }
+    if shared.opened.current == nil { _ = try await waitUntilOpen(by: deadline, for: .pong) }
     let answer = postPing(payload)
     switch await answer.value(until: deadline) {
     case .value(let result): return try result.get()

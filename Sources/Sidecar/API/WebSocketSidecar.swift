@@ -147,14 +147,14 @@ public actor WebSocketSidecar {
   /// - Throws: The error that connecting failed with, ``WebSocketError/closed(_:)`` if the sidecar was ended before
   ///   that, or ``WebSocketError/cancelled``.
   public nonisolated func connected() async throws(WebSocketError) {
-    _ = try await opening(until: .never)
+    _ = try await waitUntilOpen(by: .never)
   }
 
-  /// Waits for the connection to open, at most until `deadline`; but no longer than opening may take, even if the
-  /// application holds the sidecar's thread.
-  nonisolated func opening(
-    until deadline: Deadline, for purpose: WebSocketError.TimeoutPhase = .send
-  ) async throws(WebSocketError) -> SharedConnectionState.Opening {
+  /// Waits for the connection to open, at most until `deadline`; but no longer than opening may take, even if
+  /// application code blocks the sidecar's thread.
+  nonisolated func waitUntilOpen(
+    by deadline: Deadline, for purpose: WebSocketError.TimeoutPhase = .send
+  ) async throws(WebSocketError) -> SharedConnectionState.NegotiatedConnection {
     switch await shared.opened.value(until: deadline.earlier(shared.openingDeadline)) {
     case .value(let result): return try result.get()
     case .timedOut: throw .timedOut(deadline.hasPassed ? purpose : .openingHandshake)
@@ -166,7 +166,7 @@ public actor WebSocketSidecar {
   /// open (RFC 6455 §1.9).
   public nonisolated var subprotocol: String? { (try? shared.opened.current?.get())?.subprotocol }
 
-  /// The parameters of compression that hold; nil if the server declined it, or before the connection is open
+  /// The compression parameters in effect; nil if the server declined compression, or before the connection is open
   /// (RFC 7692 §7.1).
   public nonisolated var negotiatedCompression: WebSocketCompression.Negotiated? {
     (try? shared.opened.current?.get())?.compression

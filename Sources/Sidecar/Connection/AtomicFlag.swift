@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A flag that several threads read and set. It orders nothing else.
+/// A flag that several threads read and set. Relaxed: it does not synchronise other memory.
 final class AtomicFlag: Sendable {
   private let state: Atomic<Bool>
 

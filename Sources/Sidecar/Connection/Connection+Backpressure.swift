@@ -2,14 +2,14 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Backpressure: when reading pauses, because nobody receives or because the send queue is full, and when it resumes.
+/// Back-pressure: when reading pauses, because nobody receives or because the send queue is full, and when it resumes.
 extension Connection {
   /// Resumes reading, because there is room, or because nothing that arrives counts any more.
   func resumeReading() {
     guard reader.pause != nil, case .connected = phase else { return }
     reader.pause = nil
     updateInterest()
-    // The poller does not know what is here already.
+    // The poller will not report bytes already read, nor a hang-up it has reported.
     if reader.pendingInput != nil || reader.hasHungUp { postTurn() }
   }
 
@@ -20,7 +20,7 @@ extension Connection {
   }
 
   /// Resumes reading if it was paused because of the send queue, and that is below its watermark again.
-  func resumeReadingIfHandlerMayAnswer() {
+  func resumeReadingIfSendQueueHasRoom() {
     if case .sendQueueIsFull = reader.pause, !shared.sendQueue.isCongested { resumeReading() }
   }
 
@@ -30,13 +30,14 @@ extension Connection {
       registration, interest: stream.interest(reading: reader.pause == nil, writing: !unsent.isEmpty))
   }
 
-  /// Both directions are over while reading is paused: senders fail now, receivers after what can still be read.
+  /// The peer hung up while reading was paused: senders fail now, receivers after what can still be read.
   func rememberHangUp() {
     reader.hasHungUp = true
     stopPolling()
-    shared.releaseSenders(.connectionLost(nil))
-    // No flush will: nothing is written any more.
-    resumeReadingIfHandlerMayAnswer()
+    if streamError == nil, case .connected(let stream) = phase { streamError = stream.takePendingError() }
+    shared.releaseSenders(.connectionLost(streamError))
+    // Normally a flush does this, but none will come.
+    resumeReadingIfSendQueueHasRoom()
   }
 
   /// True if there is more to read now that the poller will not report.

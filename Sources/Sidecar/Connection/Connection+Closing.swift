@@ -2,7 +2,7 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Closing (RFC 6455 §7): the protocol decides, this carries out and keeps the time.
+/// Closing (RFC 6455 §7). The protocol decides; this file carries it out and keeps the deadlines.
 extension Connection {
   /// Begins to close, or hurries a close that is under way: the connection is dropped at `deadline`.
   func close(_ payload: ClosePayload, deadline: Deadline) {
@@ -19,22 +19,22 @@ extension Connection {
     }
   }
 
-  /// Carries out a step of the closing handshake.
-  func carryOut(_ reply: WebSocketConnection.Reply) {
+  /// Carries out what the closing handshake asks for.
+  func carryOut(_ action: ClosingHandshake.Action) {
     let settled = protocolState.settledEnd.map { closeStatus($0, because: nil) }
-    // Published before any wait ends.
-    if let settled { shared.status.complete(settled) }
-    if let payload = reply.close {
-      shared.sendQueue.sendClose(payload, refusingWith: settled?.refusal ?? .closed(nil))
+    // Set before any waiting call returns.
+    if let settled { shared.settledStatus.complete(settled) }
+    if let payload = action.close {
+      shared.sendQueue.sendClose(payload, refusingWith: settled?.errorForLaterCalls ?? .closed(nil))
       flush()
     }
     guard case .connected = phase else { return }
-    switch reply.next {
+    switch action.next {
     case .carryOn, .awaitClose: break
-    // The protocol never lets a client end the stream first (RFC 6455 §7.1.1).
+    // `.endStream` is for servers only (RFC 6455 §7.1.1).
     case .awaitEndOfStream, .endStream: awaitEndOfStream()
     }
-    // Nothing can change the status now, so waits need not last until the end of the stream.
+    // Nothing can change the status now, so waiting calls return before the end of the stream.
     if let settled { _ = shared.release(settled) }
   }
 
@@ -56,7 +56,7 @@ extension Connection {
   func streamEnded(_ how: WebSocketConnection.StreamEnd, because failure: WebSocketError? = nil) {
     guard case .connected = phase else { return }
     let failure = failure ?? .connectionLost(streamError)
-    finish(closeStatus(protocolState.streamEnded(how), because: failure))
+    endConnection(closeStatus(protocolState.streamEnded(how), because: failure))
   }
 }
 
@@ -81,8 +81,8 @@ extension Connection {
 }
 
 extension CloseStatus {
-  /// What work fails with after this end.
-  var refusal: WebSocketError { error ?? .closed(self) }
+  /// The error of every call after this end.
+  var errorForLaterCalls: WebSocketError { error ?? .closed(self) }
 }
 
 extension ClosePayload {

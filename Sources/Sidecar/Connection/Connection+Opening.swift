@@ -53,7 +53,7 @@ extension Connection {
     let remoteAddress = stream.remoteAddress
     shared.opened.complete(
       .success(
-        SharedConnectionState.Opening(
+        SharedConnectionState.NegotiatedConnection(
           subprotocol: response.subprotocol, compression: response.deflate.map(WebSocketCompression.Negotiated.init),
           remoteAddress: remoteAddress)))
     configuration.onLog?(.opened(address: remoteAddress?.description ?? endpoint.description))

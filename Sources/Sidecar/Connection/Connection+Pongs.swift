@@ -1,6 +1,7 @@
 internal import SidecarProtocol
 
-/// Answering Pings. `WebSocketConnection` says which ones; `OutgoingFrames` keeps the latest for a peer that does not read.
+/// Answering Pings. `WebSocketConnection` says which ones. `OutgoingFrames` keeps the latest for a peer that does not
+/// read.
 extension Connection {
   /// How many Pongs share a system call at most.
   private static let pongsPerFlush = 256
@@ -10,7 +11,7 @@ extension Connection {
     if unsent.isEmpty {
       sendControl(.pong, payload)
       unflushedPongs += 1
-      // A turn can bring 400,000 Pings. Whether the peer still reads shows when their Pongs are written.
+      // One turn can bring 400,000 Pings, and only writing the Pongs shows whether the peer still reads.
       if unflushedPongs == Connection.pongsPerFlush { flushPongs() }
     } else {
       shared.sendQueue.deferPong(payload)

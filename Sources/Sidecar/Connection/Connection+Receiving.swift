@@ -6,8 +6,8 @@ internal import SidecarTransport
 extension Connection: ReadinessHandler {
   /// How many times the read buffer is filled in one turn: 768 KiB, a quarter of a millisecond.
   private static let readsPerTurn = 12
-  /// What one turn delivers at most, but for the rest of one read. More messages fall out of the cache before they are
-  /// received; and what comes out of compressed messages is bounded too, as work and as memory.
+  /// What one turn delivers at most; one read may exceed it. More messages fall out of the cache before they are
+  /// received. What comes out of compressed messages is bounded too, as work and as memory.
   private static let deliveredPerTurn = (messages: 8192, bytes: 768 << 10)
 
   nonisolated func descriptorIsReady(_ readiness: Readiness) {
@@ -15,9 +15,9 @@ extension Connection: ReadinessHandler {
   }
 
   private func serve(_ readiness: Readiness) {
-    let isOver = !readiness.isDisjoint(with: [.failed, .hungUp])
-    if isOver, reader.pause != nil { return rememberHangUp() }
-    if isOver || readiness.contains(.readable) { readTurn() }
+    let hasHungUp = !readiness.isDisjoint(with: [.failed, .hungUp])
+    if hasHungUp, reader.pause != nil { return rememberHangUp() }
+    if hasHungUp || readiness.contains(.readable) { readTurn() }
     if readiness.contains(.writable) { flush() }
   }
 
@@ -28,22 +28,23 @@ extension Connection: ReadinessHandler {
   func readTurn() {
     guard case .connected(let stream) = phase else { return }
     protocolState.inflateBudget = min(Connection.deliveredPerTurn.bytes, configuration.inboundCapacity)
-    var last: IOResult?
+    var lastResult: IOResult?
     if parsePendingInput() {
       for _ in 0..<Connection.readsPerTurn where !turnIsComplete {
         guard case .connected = phase else { return }
-        last = readOnce(from: stream)
-        if case .wouldBlock = last { last = readAgain(from: stream) }
-        guard case .bytes(let count) = last else { break }
+        lastResult = readOnce(from: stream)
+        if case .wouldBlock = lastResult { lastResult = readAgain(from: stream) }
+        guard case .bytes(let count) = lastResult else { break }
         readSpin.hasRead(count)
-        // A read that does not fill the buffer has emptied the socket. While much is copied, more may arrive.
+        // A read that does not fill the buffer has emptied the socket. After large reads more may have arrived
+        // meanwhile.
         if !readSpin.isFlowing { break }
       }
     }
     deliverMessages()
     flushPongs()
     guard case .connected = phase else { return }
-    switch last {
+    switch lastResult {
     case .endOfStream, .truncated: return streamEnded(.byPeer)
     case .failed(let error): return streamEnded(.byPeer, because: .connectionLost(streamError ?? error))
     case .wouldBlock where reader.hasHungUp: return streamEnded(.byPeer)
@@ -80,7 +81,7 @@ extension Connection: ReadinessHandler {
 
   /// Reads once and parses what came.
   ///
-  /// The rest of a large message is read straight into its memory, everything else into the loop's buffer.
+  /// The rest of a large message is read straight into the message's memory, everything else into the loop's buffer.
   private func readOnce(from stream: ByteStream) -> IOResult {
     let buffer = thread.loop.readBuffer
     if let target = protocolState.directReadTarget(minimum: buffer.count) {
@@ -90,13 +91,13 @@ extension Connection: ReadinessHandler {
     }
     let result = stream.read(into: buffer)
     guard case .bytes(let count) = result else { return result }
-    shared.responseHint.heardPeer()
+    shared.responseHint.bytesArrived()
     inboxSink.beginRead(of: count, in: buffer)
     let rest = parse(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
     if let rest {
       inboxSink.suspendRead()
       thread.loop.detachReadBuffer()
-      reader.pendingInput = ReadState.PendingInput(memory: buffer, rest: rest)
+      reader.pendingInput = ReadState.PendingInput(buffer: buffer, unparsed: rest)
     } else if inboxSink.endRead() {
       thread.loop.detachReadBuffer()
     }
@@ -108,8 +109,8 @@ extension Connection: ReadinessHandler {
   /// - Returns: False if this turn is over as well.
   private func parsePendingInput() -> Bool {
     guard let pending = reader.pendingInput else { return true }
-    if let rest = parse(pending.rest) {
-      reader.pendingInput = ReadState.PendingInput(memory: pending.memory, rest: rest)
+    if let rest = parse(pending.unparsed) {
+      reader.pendingInput = ReadState.PendingInput(buffer: pending.buffer, unparsed: rest)
       return false
     }
     discardPendingInput()
@@ -148,9 +149,9 @@ extension Connection: ReadinessHandler {
     return protocolState.receive(&input, into: &sink)
   }
 
-  /// Takes `count` bytes of a message that were read into its memory.
+  /// Takes `count` bytes of a message that were read into the message's memory.
   private func receiveDirectly(_ count: Int) {
-    shared.responseHint.heardPeer()
+    shared.responseHint.bytesArrived()
     let event: WebSocketConnection.Event?
     if let handler {
       guard var sink = handlerSink(handler) else { return }
@@ -164,7 +165,7 @@ extension Connection: ReadinessHandler {
   }
 
   private func handlerSink(_ handler: @escaping MessageHandler) -> HandlerSink? {
-    // Without a sidecar, its last reference has been dropped and the end is on its way.
+    // Without a sidecar, its last reference has been dropped, and its shutdown has been requested.
     guard let sidecar else { return nil }
     return HandlerSink(
       sidecar: sidecar, handler: handler, mayCallHandler: shared.mayCallHandler, sendQueue: shared.sendQueue)
@@ -178,10 +179,10 @@ extension Connection: ReadinessHandler {
     case .handshakeFailed: streamEnded(.byPeer)
     case .ping(let payload, let answer): if answer { sendPong(payload) }
     case .pong(let payload): shared.pings.receive(payload)
-    case .close(_, let reply), .violation(_, let reply):
+    case .close(_, let action), .violation(_, let action):
       // Messages that came before are delivered before the end.
       deliverMessages()
-      carryOut(reply)
+      carryOut(action)
     // A client receives no requests, and a pause ends the parsing.
     case .requested, .pause: break
     }

@@ -8,20 +8,25 @@ extension Connection {
   private static let writtenPerTurn = 1 << 20
 
   func sendPing(_ payload: WebSocketPayload) {
-    sendControl(.ping, payload)
+    guard sendControl(.ping, payload) else { return shared.pings.cannotSend(payload) }
     flush()
   }
 
-  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) {
-    // Without keys, nothing can be sent any more: the connection is of no use.
-    if let error = shared.sendQueue.sendControl(opcode, payload) {
+  /// - Returns: False if no control frame may be sent any more.
+  @discardableResult
+  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) -> Bool {
+    switch shared.sendQueue.sendControl(opcode, payload) {
+    case .success(let wasQueued): return wasQueued
+    case .failure(let error):
+      // Without masking keys, nothing can be sent any more: the connection is of no use.
       streamEnded(.byUs, because: WebSocketError(error))
+      return false
     }
   }
 
   /// Writes what waits, as much as the kernel takes.
   func flush() {
-    if case .ending = phase { return finishEnding() }
+    if case .ending = phase { return closeStreamWhenUnowned() }
     guard case .connected(let stream) = phase, !reader.hasHungUp else { return }
     let wasBlocked = !unsent.isEmpty
     var budget = Connection.writtenPerTurn
@@ -45,7 +50,7 @@ extension Connection {
       shared.sendQueue.didWrite(count)
     }
     if wasBlocked || !unsent.isEmpty { updateInterest() }
-    resumeReadingIfHandlerMayAnswer()
+    resumeReadingIfSendQueueHasRoom()
   }
 
   /// The peer takes no more. What it sent before may say why, so that is read first, as room appears.
@@ -56,6 +61,6 @@ extension Connection {
     stopPolling()
     shared.releaseSenders(.connectionLost(streamError))
     // Posted: a read turn may have called this.
-    if reader.pause == nil { postTurn() } else { resumeReadingIfHandlerMayAnswer() }
+    if reader.pause == nil { postTurn() } else { resumeReadingIfSendQueueHasRoom() }
   }
 }

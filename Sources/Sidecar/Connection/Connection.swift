@@ -2,13 +2,13 @@ internal import SidecarExecutor
 internal import SidecarProtocol
 internal import SidecarTransport
 
-/// Runs one WebSocket connection, from the look-up of the host's name to the closed descriptor. Never used for a second
-/// one.
+/// Runs a WebSocket connection, from the look-up of the host's name to the closed descriptor. One object per
+/// connection.
 ///
 /// It moves bytes and time between a `ByteStream` and a `WebSocketConnection`, which decides what they mean. An actor
 /// pinned to the sidecar's thread: the compiler checks that its state is touched only there. It is entered from the
-/// event loop's callbacks and from posted closures, both already on the thread. Nothing here suspends; waiting means a
-/// timer or a descriptor of the loop.
+/// event loop's callbacks and from posted closures, both already on the thread. Nothing here suspends. To wait, it sets
+/// a timer or watches a descriptor.
 ///
 /// What other threads share with it is in ``SharedConnectionState``.
 actor Connection {
@@ -31,11 +31,11 @@ actor Connection {
   nonisolated let thread: SidecarThread
   nonisolated let shared: SharedConnectionState
   nonisolated let configuration: WebSocketConfiguration
-  /// Knows the host whose look-up cannot be stopped.
+  /// The connector until there is a stream, for other threads: the shutdown report asks for the host being looked up.
   nonisolated let connector = Locked<Connector?>(nil)
   let endpoint: Endpoint
 
-  // Unchecked, here and below: code that could re-enter the connection while it reads or writes posts to the thread
+  // Exclusivity checks are off: code that could re-enter the connection while it reads or writes posts to the thread
   // instead. The checks were a quarter of the cost of a message that comes alone.
   @exclusivity(unchecked) var phase: Phase
   @exclusivity(unchecked) var protocolState: WebSocketConnection
@@ -43,7 +43,7 @@ actor Connection {
   @exclusivity(unchecked) var reader = ReadState()
   @exclusivity(unchecked) var readSpin = ReadSpin()
   @exclusivity(unchecked) var inboxSink = InboxSink()
-  /// What is being written. Not empty between turns only if the kernel took no more.
+  /// What is being written. Empty between turns, unless the kernel's buffer is full.
   @exclusivity(unchecked) var unsent = ByteBuffer()
   /// How many Pongs the read turn has queued. They are written at its end, or when there are many.
   @exclusivity(unchecked) var unflushedPongs = 0
@@ -54,7 +54,7 @@ actor Connection {
   /// What the loop calls if it ends before the connection does.
   private var loopEndObserver: EventLoop.EndObserver?
 
-  /// Takes the messages in place of the inbox. Called with the sidecar, which it would otherwise retain.
+  /// Takes the messages in place of the inbox. Gets the sidecar as an argument, so that it need not capture it.
   let handler: MessageHandler?
   weak var sidecar: WebSocketSidecar?
   /// Why the stream broke, if it did.
@@ -88,7 +88,7 @@ actor Connection {
 
   /// Starts connecting on behalf of `sidecar`.
   func start(for sidecar: WebSocketSidecar?) {
-    // Without a sidecar, its last reference has been dropped and the end is on its way.
+    // Without a sidecar, its last reference has been dropped, and its shutdown has been requested.
     guard case .idle = phase, let sidecar else { return }
     self.sidecar = sidecar
     loopEndObserver = thread.loop.whenEnding { failure in
@@ -108,7 +108,7 @@ actor Connection {
 
   /// Sets the connection's one timer: `action` gives up the current step at `deadline`.
   ///
-  /// The loop retains the connection until then, or until ``finish(_:)``.
+  /// The loop retains the connection until then, or until ``endConnection(_:)``.
   func setTimer(_ deadline: Deadline, _ action: @escaping @Sendable (isolated Connection) -> Void) {
     thread.loop.cancel(timer)
     timerDeadline = deadline
@@ -127,10 +127,23 @@ actor Connection {
   }
 
   // MARK: The end
+  //
+  //   called by                                     step
+  //   ────────────────────────────────────────────  ────────────────────────────────────────────────────────────────
+  //   close, abort, the peer's Close, a violation   carryOut: sends our Close frame, sets a deadline
+  //                                                     ▼
+  //   the peer's end of the stream, an error,       streamEnded: asks the protocol how the connection ended
+  //   a deadline, abort, close in the handshake         ▼
+  //   failConnecting (there is no stream yet)       endConnection: stops polling, releases the waiting calls
+  //                                                     ▼
+  //   flush (a sender has finished its last write)  closeStreamWhenUnowned: closes the stream, completes `closed`
+  //
+  // `shared.release` releases the waiting calls: in `carryOut` once the close status is settled, otherwise in
+  // `endConnection`. `threadEnds` calls `abort`.
 
   /// Ends a connection that has no stream yet.
   func failConnecting(_ error: WebSocketError) {
-    finish(closeStatus(.abandoned, because: error))
+    endConnection(closeStatus(.abandoned, because: error))
   }
 
   /// Drops the connection without waiting for the peer, because of `reason`.
@@ -145,8 +158,8 @@ actor Connection {
     }
   }
 
-  /// Ends the connection: releases all waits, then closes the stream.
-  func finish(_ status: CloseStatus) {
+  /// Ends the connection: releases the waiting calls, then closes the stream.
+  func endConnection(_ status: CloseStatus) {
     let stream: ByteStream?
     switch phase {
     case .ending, .ended: return
@@ -161,11 +174,11 @@ actor Connection {
     cancelTimer()
     stopPolling()
     thread.loop.cancel(loopEndObserver)
-    finishEnding()
+    closeStreamWhenUnowned()
   }
 
   /// Closes the stream, unless a sender is writing to it: it requests a flush when it is done, which comes back here.
-  func finishEnding() {
+  func closeStreamWhenUnowned() {
     guard case .ending(let stream, let status) = phase, shared.sendQueue.end(status.error ?? .closed(status)) else {
       return
     }
@@ -175,7 +188,7 @@ actor Connection {
     unsent.removeAll(keepingCapacityUpTo: 0)
     configuration.onLog?(.connectionEnded(status))
     // Last: by now the descriptor is given back and every waiting call has been released.
-    shared.ended.complete(status)
+    shared.closed.complete(status)
   }
 
   /// Stops watching the stream.

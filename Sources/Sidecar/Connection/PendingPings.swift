@@ -28,20 +28,47 @@ final class PendingPings: Sendable {
     let answer: Answer
   }
 
+  private enum Phase {
+    case open
+    /// New Pings fail, because closing has begun; those that were sent may still be answered.
+    case refusing(WebSocketError)
+    case ended(WebSocketError)
+  }
+
   private struct State {
     var pending: [Pending] = []
-    var end: WebSocketError?
+    var phase = Phase.open
   }
 
   private let state = Locked(State())
 
-  /// Records a Ping that is about to be sent; after the end, its answer is the error.
+  /// Records a Ping that is about to be sent; if none may be sent any more, its answer is the error.
   func expect(_ payload: WebSocketPayload, answer: Answer) {
-    let end = state.withLock { state in
-      if state.end == nil { state.pending.append(Pending(payload: payload, sent: .now, answer: answer)) }
-      return state.end
+    let error: WebSocketError? = state.withLock { state in
+      switch state.phase {
+      case .open:
+        state.pending.append(Pending(payload: payload, sent: .now, answer: answer))
+        return nil
+      case .refusing(let error), .ended(let error): return error
+      }
     }
-    if let end { answer.complete(.failure(end)) }
+    if let error { answer.complete(.failure(error)) }
+  }
+
+  /// Fails every later Ping.
+  func refuse(_ error: WebSocketError) {
+    state.withLock { state in
+      if case .open = state.phase { state.phase = .refusing(error) }
+    }
+  }
+
+  /// Fails a Ping that could not be sent, because our Close frame was queued before it.
+  func cannotSend(_ payload: WebSocketPayload) {
+    let failed: Answer? = state.withLock { state in
+      guard let index = state.pending.lastIndex(where: { $0.payload == payload }) else { return nil }
+      return state.pending.remove(at: index).answer
+    }
+    failed?.complete(.failure(.closed(nil)))
   }
 
   /// Forgets a Ping whose caller has given up.
@@ -66,7 +93,7 @@ final class PendingPings: Sendable {
   /// Fails every Ping that is waiting, and every later one.
   func end(_ error: WebSocketError) {
     let failed = state.withLock { state in
-      if state.end == nil { state.end = error }
+      if case .ended = state.phase {} else { state.phase = .ended(error) }
       defer { state.pending = [] }
       return state.pending
     }

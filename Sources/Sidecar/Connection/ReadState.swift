@@ -13,8 +13,9 @@ struct ReadState: ~Copyable {
 
   /// The part of a read that has not been parsed, because the turn was over.
   struct PendingInput {
-    let memory: UnsafeMutableRawBufferPointer
-    let rest: UnsafeMutableRawBufferPointer
+    /// The whole read buffer, which the loop has given up.
+    let buffer: UnsafeMutableRawBufferPointer
+    let unparsed: UnsafeMutableRawBufferPointer
   }
 
   var pause: Pause?

@@ -1,14 +1,14 @@
 internal import SidecarExecutor
 internal import Synchronization
 
-/// Tells the sidecar thread when a reply is outstanding and a receiver is waiting; the loop then busy-polls briefly.
+/// Tells the sidecar's thread when a reply is outstanding and a receiver is waiting; the loop then busy-polls briefly.
 ///
-/// A reply is outstanding when something was sent since the peer was last heard. The sender and the receiver may come
-/// in either order. Only a hint: it may come late or be missed, and nothing but latency depends on it.
+/// A reply is outstanding when something was sent since bytes last arrived. The sender and the receiver may come in
+/// either order. Only a hint: it may come late or be missed, and nothing but latency depends on it.
 final class ResponseHint: Sendable {
   private let thread: SidecarThread?
-  private let hasHeardPeer = Atomic(true)
-  private let awaited = Atomic(false)
+  private let bytesHaveArrived = Atomic(true)
+  private let receiverWaits = Atomic(false)
 
   /// Makes a hint that tells `thread`.
   init(of thread: SidecarThread? = nil) {
@@ -19,28 +19,28 @@ final class ResponseHint: Sendable {
 
   /// Marks a reply as outstanding.
   ///
-  /// - Returns: True if this is the first message since the peer was last heard.
-  func markSent() -> Bool { hasHeardPeer.exchange(false, ordering: .relaxed) }
+  /// - Returns: True if this is the first message since bytes last arrived.
+  func markSent() -> Bool { bytesHaveArrived.exchange(false, ordering: .relaxed) }
 
   /// Tells the thread about a message that a sender has written itself, if a receiver waits.
   func didWriteInline() {
-    if isAwaited { thread?.expectAnswer() }
+    if receiverIsWaiting { thread?.expectAnswer() }
   }
 
   // MARK: Receivers
 
   /// True while a receiver waits for a message.
-  var isAwaited: Bool { awaited.load(ordering: .relaxed) }
+  var receiverIsWaiting: Bool { receiverWaits.load(ordering: .relaxed) }
 
-  func setAwaited(_ value: Bool) { awaited.store(value, ordering: .relaxed) }
+  func setReceiverIsWaiting(_ value: Bool) { receiverWaits.store(value, ordering: .relaxed) }
 
   /// Tells the thread that a receiver is about to wait, if a reply is outstanding.
-  func receiverWaits() {
-    if !hasHeardPeer.load(ordering: .relaxed) { thread?.expectAnswer() }
+  func receiverWillWait() {
+    if !bytesHaveArrived.load(ordering: .relaxed) { thread?.expectAnswer() }
   }
 
-  // MARK: The sidecar thread
+  // MARK: The sidecar's thread
 
-  /// Marks the reply as received.
-  func heardPeer() { hasHeardPeer.store(true, ordering: .relaxed) }
+  /// Marks the reply as received: bytes have arrived.
+  func bytesArrived() { bytesHaveArrived.store(true, ordering: .relaxed) }
 }

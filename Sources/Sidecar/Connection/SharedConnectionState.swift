@@ -4,7 +4,7 @@ internal import SidecarTransport
 /// What a connection shares with other threads: every place in which a call can wait, in one list.
 ///
 /// Whatever ends the connection releases all of them, so none is forgotten. Two waits outlive the connection and are
-/// elsewhere: tasks started with `run` (``TaskRegistry``) and shutdowns (``ShutdownCoordinator``).
+/// elsewhere: for tasks started with `run` (``TaskRegistry``), and for shutdowns (``ShutdownCoordinator``).
 struct SharedConnectionState: Sendable {
   /// Receivers.
   let inbox: Inbox
@@ -13,21 +13,22 @@ struct SharedConnectionState: Sendable {
   /// Callers of `ping`.
   let pings = PendingPings()
   /// Callers that wait for the connection to open.
-  let opened = Promise<Result<Opening, WebSocketError>>()
-  /// When opening has failed, also if the application holds the thread, whose timers cannot notice then.
+  let opened = Promise<Result<NegotiatedConnection, WebSocketError>>()
+  /// The latest moment at which opening has failed. Waiting callers check it themselves, because the loop's timers do
+  /// not fire while application code blocks the thread.
   let openingDeadline: Deadline
-  /// How the connection ends, as soon as nothing can change it. Set before any wait ends.
-  let status = Promise<CloseStatus>()
+  /// How the connection ends, as soon as nothing can change it. Set before any receiver is told of the end.
+  let settledStatus = Promise<CloseStatus>()
   /// Callers that wait for the end. Set last, when the descriptor is closed.
-  let ended = Promise<CloseStatus>()
+  let closed = Promise<CloseStatus>()
 
-  /// Whether a reply is outstanding and a receiver waits. Ends no wait.
+  /// Whether a reply is outstanding and a receiver waits. No call waits on this.
   let responseHint: ResponseHint
   /// Whether the message handler, if there is one, is still called.
   let mayCallHandler = AtomicFlag(true)
 
   /// What was agreed on when the connection opened.
-  struct Opening: Sendable {
+  struct NegotiatedConnection: Sendable {
     let subprotocol: String?
     let compression: WebSocketCompression.Negotiated?
     let remoteAddress: SocketAddress?
@@ -43,13 +44,14 @@ struct SharedConnectionState: Sendable {
       highWatermark: configuration.outboundCapacity, thread: thread, responseHint: responseHint)
   }
 
-  /// Ends every wait but the one for the end. Messages that have arrived can still be received.
+  /// Releases every waiting call except those that wait for ``closed``. Messages that have arrived can still be
+  /// received.
   ///
-  /// - Returns: The status that counts: the first one.
+  /// - Returns: The first status that was set.
   func release(_ status: CloseStatus) -> CloseStatus {
-    self.status.complete(status)
-    let status = self.status.current ?? status
-    let error = status.refusal
+    settledStatus.complete(status)
+    let status = settledStatus.current ?? status
+    let error = status.errorForLaterCalls
     opened.complete(.failure(error))
     sendQueue.refuse(error)
     pings.end(error)
@@ -57,7 +59,13 @@ struct SharedConnectionState: Sendable {
     return status
   }
 
-  /// Ends the waits of senders and pings: nothing can be written any more, but messages may still be read.
+  /// Refuses new messages and Pings, because closing has begun. What is queued is still written.
+  func refuseSenders() {
+    sendQueue.refuse(.closed(nil))
+    pings.refuse(.closed(nil))
+  }
+
+  /// Releases senders and pings: nothing can be written any more, but messages may still be read.
   func releaseSenders(_ error: WebSocketError) {
     sendQueue.refuse(error)
     pings.end(error)
@@ -70,7 +78,7 @@ struct SharedConnectionState: Sendable {
   func stopAccepting(keepingUnread: Bool) {
     mayCallHandler.set(false)
     opened.complete(.failure(.closed(nil)))
-    sendQueue.refuse(.closed(nil))
+    refuseSenders()
     inbox.requestEnd()
     if keepingUnread { inbox.letOverflow() } else { inbox.discardAll() }
   }

@@ -1,7 +1,8 @@
 extension Duration {
   /// A few digits and a unit, such as `1.52 s`, `3.10 ms` or `14.0 µs`.
   package var readable: String {
-    let nanoseconds = Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9
+    // Not by `components`, which stops the program for a duration whose seconds do not fit into 64 bits.
+    let nanoseconds = Double(attoseconds) / 1e9
     let (value, unit): (Double, String) =
       switch nanoseconds {
       case 1e9...: (nanoseconds / 1e9, "s")

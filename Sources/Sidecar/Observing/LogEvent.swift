@@ -6,7 +6,7 @@ public enum LogEvent: Sendable, CustomStringConvertible {
   case opened(address: String)
   /// The connection has ended, or could not be opened.
   case connectionEnded(CloseStatus)
-  /// A step of the shutdown has taken another second.
+  /// A step of the shutdown is still running; sent once a second.
   case shutdownWaiting(ShutdownReport.Step.Name, elapsed: Duration)
   /// The shutdown is over.
   case shutDown(ShutdownReport)

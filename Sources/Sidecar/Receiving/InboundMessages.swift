@@ -6,7 +6,7 @@ public import SidecarProtocol
 /// for try await message in sidecar.inbound { … }
 /// ```
 ///
-/// Ends when the connection ends in order (see ``CloseStatus/isOrderly``), and throws the same error as every other
+/// Ends at an orderly end of the connection (see ``CloseStatus/isOrderly``), and throws the same error as every other
 /// call otherwise. Stays on the caller's executor: an element that has arrived is taken without a hop. Each message is
 /// delivered once, to the first that asks.
 ///
@@ -34,7 +34,7 @@ public struct InboundMessages: AsyncSequence, Sendable {
     let sidecar: WebSocketSidecar
     @usableFromInline let inbox: Inbox
 
-    /// The next message, or nil when the connection has ended in order.
+    /// The next message, or nil after an orderly end of the connection.
     @inlinable @inline(__always)
     public mutating func next() async throws(WebSocketError) -> WebSocketMessage? {
       if let message = inbox.nextAtFront() { return message }
@@ -42,7 +42,7 @@ public struct InboundMessages: AsyncSequence, Sendable {
     }
 
     // Compiled into the loop that iterates: where a message has arrived, there is no asynchronous call left in it.
-    /// The next message, or nil when the connection has ended in order; without leaving the caller's actor.
+    /// The next message, or nil after an orderly end of the connection; without leaving the caller's actor.
     @inlinable @inline(__always)
     public mutating func next(
       isolation actor: isolated (any Actor)?

@@ -2,9 +2,9 @@ internal import SidecarExecutor
 public import SidecarProtocol
 internal import Synchronization
 
-/// The bounded queue of messages between the sidecar thread and receivers.
+/// The bounded queue of messages between the sidecar's thread and receivers.
 ///
-/// Two halves with a lock each. The sidecar thread appends the messages of a turn to the *back* under one lock. A
+/// Two halves with a lock each. The sidecar's thread appends the messages of a turn to the *back* under one lock. A
 /// receiver takes from the *front*, and moves the whole back over when the front is empty: so the two sides meet once a
 /// batch, not once a message. Several receivers may ask at once; each message goes to exactly one of them, first come,
 /// first served.
@@ -40,7 +40,7 @@ final class Inbox: Sendable {
     /// Receivers that found nothing. Not empty only while no message waits.
     var waiting = WaitingReceivers()
     var intake = Intake.pausing
-    /// The application has asked for the end: it is in order, however the connection ends.
+    /// The application has asked for the end: receivers see an orderly one, however the connection ends.
     var endWasRequested = false
     /// Present once no more messages come.
     var end: ReceiveResult<QueuedMessage>?
@@ -61,7 +61,7 @@ final class Inbox: Sendable {
     self.responseHint = responseHint
   }
 
-  // MARK: From the sidecar thread
+  // MARK: From the sidecar's thread
 
   /// Says how to resume reading once a receiver has made room. Called on the receiver's thread.
   func onDrain(_ resumeReading: @escaping @Sendable () -> Void) {
@@ -87,7 +87,7 @@ final class Inbox: Sendable {
       while !back.waiting.isEmpty, let message = messages.popFirst(), let receiver = back.waiting.popFirst() {
         back.cost -= Inbox.cost(of: message)
         if first == nil { first = (receiver, message) } else { others.append((receiver, message)) }
-        responseHint.setAwaited(!back.waiting.isEmpty)
+        responseHint.setReceiverIsWaiting(!back.waiting.isEmpty)
       }
       // The charge may be for more than each message: memory that several of them share.
       if messages.isEmpty, back.messages.isEmpty { back.cost = 0 }
@@ -137,19 +137,19 @@ final class Inbox: Sendable {
     }
   }
 
-  /// Says that no more messages come: `error` is nil if the connection ended in order. The first end counts. It is met
-  /// after the messages that wait.
+  /// Says that no more messages come: `error` is nil if the end was orderly. The first end counts. It is met after the
+  /// messages that wait.
   func finish(_ error: WebSocketError?) {
     let (receivers, end) = back.withLock { back in
       let end = ReceiveResult<QueuedMessage>.ended(back.endWasRequested ? nil : error)
       if back.end == nil { back.end = end }
-      responseHint.setAwaited(false)
+      responseHint.setReceiverIsWaiting(false)
       return (back.waiting.removeAll(), end)
     }
     for receiver in receivers { receiver.resume(returning: end) }
   }
 
-  /// Says that the application has asked for the end: receivers see nothing else, however the connection ends.
+  /// Says that the application has asked for the end: receivers see an orderly one, however the connection ends.
   func requestEnd() {
     back.withLock { $0.endWasRequested = true }
   }
@@ -171,7 +171,7 @@ final class Inbox: Sendable {
   /// messages that never stop coming would not end.
   func next(until deadline: Deadline) async -> ReceiveResult<WebSocketMessage> {
     if let result = next(isCancelled: Task.isCancelled, orElse: { _ in nil }) { return result.map { $0.message } }
-    responseHint.receiverWaits()
+    responseHint.receiverWillWait()
     let id = newWaitID()
     let timer = deadline == .never ? nil : DeadlineTimer(deadline) { self.giveUp(id, .timedOut) }
     defer { timer?.cancel() }
@@ -182,7 +182,7 @@ final class Inbox: Sendable {
           if Task.isCancelled { return .cancelled }
           if deadline.hasPassed { return .timedOut }
           back.waiting.append(.task(task), id: id)
-          responseHint.setAwaited(true)
+          responseHint.setReceiverIsWaiting(true)
           return nil
         }
         if let result { task.resume(returning: result) }
@@ -194,14 +194,14 @@ final class Inbox: Sendable {
 
   /// Blocks the calling thread for the next message or the end, at most until `deadline`.
   func waitForNext(until deadline: Deadline) -> ReceiveResult<WebSocketMessage> {
-    responseHint.receiverWaits()
+    responseHint.receiverWillWait()
     let id = newWaitID()
     var waiting: ThreadWaiter?
     let result = next { back in
       let thread = back.waiting.idleThread ?? ThreadWaiter()
       back.waiting.idleThread = nil
       back.waiting.append(.thread(thread), id: id)
-      responseHint.setAwaited(true)
+      responseHint.setReceiverIsWaiting(true)
       waiting = thread
       return nil
     }
@@ -224,7 +224,7 @@ final class Inbox: Sendable {
   /// Ends the wait of one receiver, unless it has been given a result.
   private func giveUp(_ id: UInt64, _ result: ReceiveResult<QueuedMessage>) {
     let receiver = back.withLock { back in
-      defer { responseHint.setAwaited(!back.waiting.isEmpty) }
+      defer { responseHint.setReceiverIsWaiting(!back.waiting.isEmpty) }
       return back.waiting.remove(id)
     }
     receiver?.resume(returning: result)

@@ -2,7 +2,7 @@
 enum ReceiveResult<Message: Sendable>: Sendable {
   case message(Message)
 
-  /// No more messages come: the connection was closed in order, or failed with this error.
+  /// No more messages come: the end was orderly, or the connection failed with this error.
   case ended(WebSocketError?)
   case timedOut
   case cancelled

@@ -10,9 +10,9 @@ struct InlineWritePolicy {
 
   private var lastSend = MonotonicInstant.now
 
-  /// - Parameter isFirstSincePeerWasHeard: True if the message is likely to be an answer, or a request.
-  mutating func shouldWriteInline(isFirstSincePeerWasHeard: Bool) -> Bool {
-    if isFirstSincePeerWasHeard { return true }
+  /// - Parameter isFirstSinceBytesArrived: True if the message is likely to be an answer, or a request.
+  mutating func shouldWriteInline(isFirstSinceBytesArrived: Bool) -> Bool {
+    if isFirstSinceBytesArrived { return true }
     let now = MonotonicInstant.now
     defer { lastSend = now }
     return lastSend.duration(to: now) > Self.burstGap

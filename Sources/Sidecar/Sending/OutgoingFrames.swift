@@ -81,7 +81,7 @@ struct OutgoingFrames: ~Copyable {
     }
   }
 
-  /// Counts bytes that the sidecar thread took as written.
+  /// Counts bytes that the sidecar's thread took as written.
   mutating func didWrite(_ count: Int) {
     unwrittenCount -= min(count, unwrittenCount)
   }

@@ -47,7 +47,7 @@ final class SendQueue: Sendable {
     var waiters: [Promise<Void>] = []
     /// Present from the connected stream to the end. The connection closes it; senders only write to it.
     var stream: ByteStream?
-    /// Makes the sidecar thread call ``takeNext(_:)`` soon.
+    /// Makes the sidecar's thread call ``takeNext(_:)`` soon.
     var requestFlush: (@Sendable () -> Void)?
   }
 
@@ -66,7 +66,7 @@ final class SendQueue: Sendable {
   private let responseHint: ResponseHint
   /// True while the queue is above its watermark and messages are accepted.
   private let congested = AtomicFlag(false)
-  /// True while the message handler runs, on the sidecar thread.
+  /// True while the message handler runs, on the sidecar's thread.
   private let handlerRuns = AtomicFlag(false)
 
   /// Makes the queue of a connection that is not open yet, and that runs on `thread`.
@@ -131,7 +131,7 @@ final class SendQueue: Sendable {
       if state.frames.unwrittenCount >= highWatermark { congested.set(true) }
       guard case .nobody = state.owner else { return .queued }
       if !onSidecarThread, let stream = state.stream, stream.mayWriteInline,
-        state.inlineWrites.shouldWriteInline(isFirstSincePeerWasHeard: responseHint.markSent())
+        state.inlineWrites.shouldWriteInline(isFirstSinceBytesArrived: responseHint.markSent())
       {
         state.owner = .sender
         followup.stream = stream
@@ -144,9 +144,9 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// Writes as a sender: one system call, and the rest is left to the sidecar thread.
+  /// Writes as a sender: one system call, and the rest is left to the sidecar's thread.
   private func write(_ buffer: inout ByteBuffer, to stream: ByteStream) {
-    // After a failure the bytes stay: the sidecar thread meets it again, and handles it.
+    // After a failure the bytes stay: the sidecar's thread meets it again, and handles it.
     if case .bytes(let count)? = stream.writeInline(buffer.bytes) { buffer.consume(count) }
     if buffer.isEmpty { buffer.removeAll(keepingCapacityUpTo: OutgoingFrames.keptCapacity) }
     var waiters: [Promise<Void>] = []
@@ -212,11 +212,11 @@ final class SendQueue: Sendable {
     return state.waiters.isEmpty ? [] : SendQueue.takeWaiters(&state)
   }
 
-  // MARK: From the sidecar thread
+  // MARK: From the sidecar's thread
 
   /// Takes the connected stream, and queues the opening request. No message is accepted yet.
   ///
-  /// - Parameter requestFlush: Makes the sidecar thread call ``takeNext(_:)`` soon. Called from any thread.
+  /// - Parameter requestFlush: Makes the sidecar's thread call ``takeNext(_:)`` soon. Called from any thread.
   func start(_ stream: ByteStream, request: [UInt8], requestFlush: @escaping @Sendable () -> Void) {
     state.withLock { state in
       state.stream = stream
@@ -247,16 +247,16 @@ final class SendQueue: Sendable {
 
   /// Queues a Ping or Pong, whatever the watermark says; the caller flushes.
   ///
-  /// - Returns: Why the frame cannot be masked, if so.
-  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) -> RandomnessError? {
+  /// - Returns: False if none may be sent any more; a failure if the frame cannot be masked.
+  func sendControl(_ opcode: Opcode, _ payload: WebSocketPayload) -> Result<Bool, RandomnessError> {
     state.withLock { state in
-      guard mayQueueControl(state) else { return nil }
+      guard mayQueueControl(state) else { return .success(false) }
       do throws(RandomnessError) {
         try state.frames.flushDeferredPong()
         try state.frames.append(opcode, payload)
-        return nil
+        return .success(true)
       } catch {
-        return error
+        return .failure(error)
       }
     }
   }
@@ -287,7 +287,7 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// Swaps what is to be written next into the empty `buffer`, and makes the sidecar thread the owner of the stream.
+  /// Swaps what is to be written next into the empty `buffer`, and makes the sidecar's thread the owner of the stream.
   ///
   /// - Returns: False if there is nothing to write, or a sender is writing.
   func takeNext(_ buffer: inout ByteBuffer) -> Bool {

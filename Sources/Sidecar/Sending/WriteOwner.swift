@@ -8,6 +8,6 @@ enum WriteOwner {
   /// A sender writes its own message on its own thread.
   case sender
 
-  /// The sidecar thread writes, now or as soon as it runs.
+  /// The sidecar's thread writes, now or as soon as it runs.
   case sidecar
 }

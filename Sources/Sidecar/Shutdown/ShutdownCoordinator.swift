@@ -4,9 +4,9 @@ internal import SidecarProtocol
 /// Ends a sidecar within a bound, from any caller and against any delay.
 ///
 /// It owns no thread and no task. Events move it: the connection's end, the last task's end, the thread's end, and a
-/// timer that depends neither on the sidecar thread, which the application may hold, nor on the concurrency pool, which
-/// may be full. The ``ShutdownStateMachine`` decides what each event means; this carries it out, outside the lock.
-/// Callers of a shutdown only wait for the report.
+/// timer that depends neither on the sidecar's thread, which application code may block, nor on Swift's cooperative
+/// thread pool, which may be full. The ``ShutdownStateMachine`` decides what each event means; this carries it out,
+/// outside the lock. Callers of a shutdown only wait for the report.
 final class ShutdownCoordinator: Sendable {
   /// Completed when everything is over.
   let report = Promise<ShutdownReport>()
@@ -60,9 +60,9 @@ final class ShutdownCoordinator: Sendable {
     }
     guard isFirst else { return false }
     tasks.close()
-    let wasOver = connection.shared.ended.current != nil
+    let wasOver = connection.shared.closed.current != nil
     handle(.shutdownRequested(bound: request.bound, hasTasks: tasks.hasTasks))
-    connection.shared.ended.whenComplete { status in
+    connection.shared.closed.whenComplete { status in
       let isGivenUp = !wasOver && status.error == .timedOut(.closingHandshake)
       self.handle(isGivenUp ? .connectionGivenUp : .connectionEnded)
     }
@@ -142,7 +142,7 @@ final class ShutdownCoordinator: Sendable {
   }
 
   private func abandonThread() {
-    // A shared thread continues, but it has not ended the connection: it is held too.
+    // A shared thread continues, but it has not ended the connection: it is blocked too.
     state.withLock { $0.abandoned.append(.thread(name: thread.name)) }
     if ownsThread { thread.abandon() }
     // What the thread cannot do in time: end every call that waits on the connection, and let the peer see the end of
@@ -150,7 +150,7 @@ final class ShutdownCoordinator: Sendable {
     connection.shared.sendQueue.abortStream()
     let status = connection.shared.release(
       connection.closeStatus(.abandoned, because: .timedOut(.closingHandshake)))
-    connection.shared.ended.complete(status)
+    connection.shared.closed.complete(status)
   }
 
   private func logWaiting(_ step: ShutdownReport.Step.Name, _ elapsed: Duration) {
@@ -205,7 +205,7 @@ final class ShutdownCoordinator: Sendable {
     }
     return ShutdownReport(
       steps: steps, bound: bound, elapsed: state.machine.elapsed(at: .now),
-      closeStatus: connection.shared.status.current, cancelledTaskCount: state.cancelledTaskCount,
+      closeStatus: connection.shared.settledStatus.current, cancelledTaskCount: state.cancelledTaskCount,
       abandoned: state.abandoned)
   }
 }

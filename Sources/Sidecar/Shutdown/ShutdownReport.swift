@@ -103,7 +103,8 @@ extension ShutdownReport: CustomStringConvertible {
       lines.append("  \(name) \(outcome) \(step.elapsed.readable) of \(step.bound.readable)")
     }
     if let closeStatus { lines.append("  \(closeStatus)") }
-    if cancelledTaskCount > 0 { lines.append("  cancelled \(cancelledTaskCount) running \(cancelledTaskCount == 1 ? "task" : "tasks")") }
+    let tasks = cancelledTaskCount == 1 ? "task" : "tasks"
+    if cancelledTaskCount > 0 { lines.append("  cancelled \(cancelledTaskCount) running \(tasks)") }
     for thing in abandoned { lines.append("  abandoned \(thing)") }
     return lines.joined(separator: "\n")
   }

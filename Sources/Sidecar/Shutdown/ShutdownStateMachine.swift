@@ -73,7 +73,7 @@ struct ShutdownStateMachine: Sendable {
 
   /// How often a step that takes long is logged.
   static let logInterval = Duration.seconds(1)
-  /// What a shutdown may take beyond its bound, so that even a bound of zero ends in order: time for tasks to react to
+  /// What a shutdown may take beyond its bound, so that even one of zero is orderly: time for tasks to react to
   /// their cancellation, for the last turn of the loop, and for the join. Users are promised "at most 100 ms", which
   /// leaves room for a loaded machine.
   static let grace = Duration.milliseconds(50)

@@ -69,7 +69,7 @@ package final class EventLoop {
 
   /// Watches `descriptor`; from the next turn on `handler`, which is retained, is called when it is ready.
   ///
-  /// - Throws: The error of epoll. When the loop has ended: its ``failure``, or `EBADF` if it ended in order.
+  /// - Throws: The error of epoll. When the loop has ended: its ``failure``, or `EBADF` if it ended without one.
   package func register(
     _ descriptor: Int32, interest: Readiness, handler: any ReadinessHandler
   ) throws(SystemError) -> Registration {

@@ -52,7 +52,7 @@ final class JobQueue: Sendable {
 
   private var marker: UnsafeRawPointer { UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque()) }
 
-  /// Whether the calling thread is the sidecar thread, or runs its jobs as the fallback executor.
+  /// Whether the calling thread is the sidecar's thread, or runs its jobs as the fallback executor.
   var isCurrent: Bool { CurrentExecutor.marker == marker }
 
   /// Runs `body` with the calling thread marked as this queue's.

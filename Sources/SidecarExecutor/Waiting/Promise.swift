@@ -9,7 +9,7 @@ package enum WaitResult<Value: Sendable>: Sendable {
 /// A value that is set once, and that any number of tasks and threads can wait for.
 ///
 /// Every wait ends: with the value, at its deadline, or (for a task) at its cancellation. Deadlines depend neither on
-/// the sidecar thread, which a user's closure may hold, nor on the concurrency pool, which may be full.
+/// the sidecar's thread, which application code may block, nor on Swift's cooperative thread pool, which may be full.
 ///
 /// Inlinable, so that it is compiled for each type of value: generic code would make a wait ten times as expensive.
 @usableFromInline

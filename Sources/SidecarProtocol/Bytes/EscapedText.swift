@@ -97,6 +97,20 @@ extension String {
     return quoted.escapedForDisplay + (unicodeScalars.dropFirst(limit).isEmpty ? "\"" : "\"…")
   }
 
+  /// The same for a name of the protocol, which is ASCII: every other character is escaped too, so that U+212A (KELVIN
+  /// SIGN) is not shown as the letter K.
+  package var quotedNameForDisplay: String {
+    var quoted = ""
+    for scalar in quotedForDisplay.unicodeScalars {
+      if scalar.isASCII || scalar == "…" {
+        quoted.unicodeScalars.append(scalar)
+      } else {
+        quoted += #"\u{"# + String(scalar.value, radix: 16) + "}"
+      }
+    }
+    return quoted
+  }
+
   /// True if both strings have the same bytes.
   ///
   /// `==` compares by canonical equivalence: it takes U+212A (KELVIN SIGN) for the letter K, so nothing that came from

@@ -140,8 +140,8 @@ package struct ClosingHandshake: Sendable {
 
   private var endIfStreamEnded: ConnectionEnd {
     switch state {
-    case .open: ConnectionEnd(streamEndAfterOurClose: false)
-    case .closedByUs: ConnectionEnd(streamEndAfterOurClose: true)
+    case .open: ConnectionEnd(streamEndBy: .peer)
+    case .closedByUs: ConnectionEnd(streamEndBy: .us)
     case .closedByPeer(let received): ConnectionEnd(received: received, initiator: .peer)
     case .acknowledged(let received): ConnectionEnd(received: received, initiator: .us)
     case .failed(let violation): ConnectionEnd(violation)
@@ -151,4 +151,24 @@ package struct ClosingHandshake: Sendable {
 
   // RFC 6455 §7.1.1: the server ends the TCP connection, the client waits for it.
   private var nextAfterLastFrame: Action.Next { role == .client ? .awaitEndOfStream : .endStream }
+}
+
+extension ConnectionEnd {
+  /// Makes the end of a connection that the peer closed, or whose Close frame it answered (§7.1.5, §7.1.6).
+  init(received close: ClosePayload, initiator: Initiator) {
+    self.init(
+      code: close.code ?? .noStatusReceived, reason: close.reason, initiator: initiator, cause: .closingHandshake)
+  }
+
+  /// Makes the end of a connection after a violation (§7.1.7).
+  init(_ violation: ProtocolViolation) {
+    self.init(
+      code: violation.closeCode, reason: violation.summary, initiator: violation.isOwnLimit ? .us : .peer,
+      cause: .violation(violation))
+  }
+
+  /// Makes the end of a connection whose stream ended without the peer's Close frame (§7.1.5).
+  init(streamEndBy initiator: Initiator) {
+    self.init(code: .abnormalClosure, initiator: initiator, cause: .streamEnd)
+  }
 }

@@ -1,4 +1,7 @@
-/// How a connection ended (RFC 6455 §7.1.4 to §7.1.6). Only `WebSocketConnection` makes one.
+/// How a connection ended (RFC 6455 §7.1.4 to §7.1.6).
+///
+/// `ClosingHandshake` decides it, or `WebSocketConnection` if the connection never opened. Without either, where there
+/// was no stream or the thread was given up, it is ``abandoned``.
 package struct ConnectionEnd: Hashable, Sendable {
   /// Which endpoint began to end the connection.
   package enum Initiator: Hashable, Sendable {
@@ -37,24 +40,6 @@ package struct ConnectionEnd: Hashable, Sendable {
     self.reason = reason
     self.initiator = initiator
     self.cause = cause
-  }
-
-  /// Makes the end of a connection that the peer closed, or whose Close frame it answered (§7.1.5, §7.1.6).
-  init(received close: ClosePayload, initiator: Initiator) {
-    self.init(
-      code: close.code ?? .noStatusReceived, reason: close.reason, initiator: initiator, cause: .closingHandshake)
-  }
-
-  /// Makes the end of a connection after a violation (§7.1.7).
-  init(_ violation: ProtocolViolation) {
-    self.init(
-      code: violation.closeCode, reason: violation.summary, initiator: violation.isOwnLimit ? .us : .peer,
-      cause: .violation(violation))
-  }
-
-  /// Makes the end of a connection whose stream ended without the peer's Close frame (§7.1.5).
-  init(streamEndAfterOurClose hasClosed: Bool) {
-    self.init(code: .abnormalClosure, initiator: hasClosed ? .us : .peer, cause: .streamEnd)
   }
 
   /// The end of a connection that this endpoint gave up.

@@ -12,7 +12,7 @@ package enum PermessageDeflate {
     static let clientMaxWindowBits = "client_max_window_bits"
   }
 
-  /// The parameters that hold for a connection.
+  /// The compression parameters in effect for a connection.
   package struct Agreement: Hashable, Sendable {
     /// Whether the server begins each message with an empty window (§7.1.1.1). It saves the server's memory between
     /// messages, and the client's, and costs compression.
@@ -97,8 +97,8 @@ package enum PermessageDeflate {
 
     /// Returns what holds after the server's response to this offer (§7.1).
     ///
-    /// What was asked of the server is a wish unless ``requiresParameters`` is set: where the response says nothing,
-    /// the defaults hold, and a larger window than the one asked for is accepted.
+    /// What was asked of the server is a request unless ``requiresParameters`` is set: where the response says
+    /// nothing, the defaults hold, and a larger window than the one asked for is accepted.
     ///
     /// - Throws: What is wrong with the response.
     package func agreement(_ response: ExtensionElement) throws(ExtensionViolation) -> Agreement {

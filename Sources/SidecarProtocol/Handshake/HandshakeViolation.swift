@@ -68,7 +68,7 @@ extension HandshakeViolation: CustomStringConvertible {
       "the server ended the stream \(Self.place(progress, interimResponses))"
     case .malformedStartLine(let line): "the first line is malformed: \(line.quotedForDisplay) (RFC 9112 §3, §4)"
     case .unsupportedHTTPVersion(let version):
-      "the HTTP version is \(version.quotedForDisplay) and not 1.1 (RFC 6455 §4.1)"
+      "the HTTP version is \(version.quotedNameForDisplay) and not 1.1 (RFC 6455 §4.1)"
     case .malformedHeaderLine(let line): "a header line is malformed: \(line.quotedForDisplay) (RFC 9112 §5)"
     case .lineEndsWithoutCarriageReturn: "a header line ends with LF instead of CR LF (RFC 9112 §2.2)"
     case .strayCarriageReturn: "a header line contains a CR that does not end it (RFC 9112 §2.2)"
@@ -81,23 +81,23 @@ extension HandshakeViolation: CustomStringConvertible {
     case .headerMissing(let name): "the header \(name) is missing (RFC 6455 §4.1, §4.2.1)"
     case .headerRepeated(let name): "the header \(name) appears more than once (RFC 6455 §11.3)"
     case .upgradeIsNotWebSocket(let value):
-      "the header Upgrade is \(value.quotedForDisplay) and not \"websocket\" (RFC 6455 §4.1)"
+      "the header Upgrade is \(value.quotedNameForDisplay) and not \"websocket\" (RFC 6455 §4.1)"
     case .connectionIsNotUpgrade(let value):
-      "the header Connection is \(value.quotedForDisplay) without \"Upgrade\" (RFC 6455 §4.1)"
+      "the header Connection is \(value.quotedNameForDisplay) without \"Upgrade\" (RFC 6455 §4.1)"
     case .acceptMismatch(let received, let expected):
-      "the header Sec-WebSocket-Accept is \(received.quotedForDisplay) instead of \"\(expected)\" (RFC 6455 §4.1)"
+      "the header Sec-WebSocket-Accept is \(received.quotedNameForDisplay) instead of \"\(expected)\" (RFC 6455 §4.1)"
     case .unrequestedSubprotocol(let name):
-      "the server chose the subprotocol \(name.quotedForDisplay), which was not offered (RFC 6455 §4.1)"
+      "the server chose the subprotocol \(name.quotedNameForDisplay), which was not offered (RFC 6455 §4.1)"
     case .unrequestedExtension(let name):
-      "the server chose the extension \(name.quotedForDisplay), which was not offered (RFC 6455 §4.1)"
+      "the server chose the extension \(name.quotedNameForDisplay), which was not offered (RFC 6455 §4.1)"
     case .extensionRepeated(let name):
-      "the server chose the extension \(name.quotedForDisplay) more than once (RFC 7692 §5.1)"
+      "the server chose the extension \(name.quotedNameForDisplay) more than once (RFC 7692 §5.1)"
     case .extensionParameters(let violation): violation.description
-    case .methodIsNotGet(let method): "the method is \(method.quotedForDisplay) and not GET (RFC 6455 §4.2.1)"
+    case .methodIsNotGet(let method): "the method is \(method.quotedNameForDisplay) and not GET (RFC 6455 §4.2.1)"
     case .unsupportedWebSocketVersion(let version):
-      "the WebSocket version is \(version.quotedForDisplay) and not 13 (RFC 6455 §4.2.1)"
+      "the WebSocket version is \(version.quotedNameForDisplay) and not 13 (RFC 6455 §4.2.1)"
     case .malformedKey(let key):
-      "the header Sec-WebSocket-Key is \(key.quotedForDisplay), not 16 bytes in base64 (RFC 6455 §4.2.1)"
+      "the header Sec-WebSocket-Key is \(key.quotedNameForDisplay), not 16 bytes in base64 (RFC 6455 §4.2.1)"
     }
   }
 

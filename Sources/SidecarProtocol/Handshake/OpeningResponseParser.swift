@@ -6,7 +6,7 @@ package struct OpeningResponse: Sendable, Hashable {
   /// The subprotocol that the server chose among the offered ones, if any.
   package let subprotocol: String?
 
-  /// The compression parameters that hold from now on, if compression was agreed on.
+  /// The compression parameters in effect from now on, if compression was agreed on.
   package let deflate: PermessageDeflate.Agreement?
 }
 

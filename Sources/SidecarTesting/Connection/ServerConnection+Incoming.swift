@@ -17,13 +17,13 @@ extension ServerConnection {
     case .pong(let payload):
       record(.pong(Array(payload)))
       if !script.isOver { backlog.pongs += 1 }
-    case .close(let payload, let reply):
+    case .close(let payload, let action):
       record(.close(TestServer.ReceivedClose(code: payload.code, reason: payload.reason)))
       if !script.isOver { backlog.closes += 1 }
-      carryOut(reply)
-    case .violation(let violation, let reply):
+      carryOut(action)
+    case .violation(let violation, let action):
       record(.violation(violation.description))
-      carryOut(reply)
+      carryOut(action)
     case .requested(let received):
       let request = TestServer.Request(received)
       self.request = request
@@ -77,12 +77,12 @@ extension ServerConnection {
     finish()
   }
 
-  private func carryOut(_ reply: WebSocketConnection.Reply) {
-    if let payload = reply.close {
+  private func carryOut(_ action: ClosingHandshake.Action) {
+    if let payload = action.close {
       stopRepeating()
       payload.withUnsafeBytes { enqueue(.connectionClose, $0) }
     }
-    switch reply.next {
+    switch action.next {
     case .endStream: finish()
     // A server ends its half without waiting for the client's (RFC 6455 §7.1.1), so only `endStream` asks for
     // something.
@@ -105,7 +105,7 @@ extension ServerConnection {
       unparsed = []
       refuseRequest(requestViolation)
     } else if !isSilent {
-      carryOut(protocolState.takeWithheldReply())
+      carryOut(protocolState.takeWithheldAction())
     }
     if readSide == .ended { answerEndOfInput() }
   }

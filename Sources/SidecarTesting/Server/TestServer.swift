@@ -15,8 +15,8 @@ public import SidecarTransport
 /// ```
 ///
 /// The server listens on a loopback port that the system chooses, or on a Unix-domain socket (``Options/unixPath``). It
-/// has a thread of its own, so it needs neither the client's thread nor the concurrency pool. A ``Behavior`` says what
-/// a connection does; a ``Connection`` tells what it has received, and has what a test can wait for.
+/// has a thread of its own, so it needs neither the client's thread nor Swift's cooperative thread pool. A ``Behavior``
+/// says what a connection does; a ``Connection`` tells what it has received, and has what a test can wait for.
 ///
 /// All members can be used from any thread. ``stop(within:)-(Duration)`` closes everything. So does dropping the last
 /// reference, without waiting for it.
@@ -109,7 +109,7 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the listening socket, and ends the thread.
   ///
-  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself.
+  /// Takes a moment, unless a closure of a behavior blocks the thread. Then the thread is left to end by itself.
   /// Harmless when repeated. Connections can still be read afterwards.
   ///
   /// May block in a task, which `defer` in an asynchronous function needs: it waits for nothing but the server's
@@ -126,7 +126,7 @@ public final class TestServer: Sendable {
 
   /// Closes every connection and the listening socket, and ends the thread.
   ///
-  /// Takes a moment, unless a closure of a behavior holds the thread. Then the thread is left to end by itself.
+  /// Takes a moment, unless a closure of a behavior blocks the thread. Then the thread is left to end by itself.
   /// Harmless when repeated. Connections can still be read afterwards.
   ///
   /// - Parameter bound: The longest time to wait. Default: 10 s.

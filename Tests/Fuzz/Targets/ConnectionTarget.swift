@@ -47,12 +47,12 @@ private struct ClientMachine: ~Copyable {
       log.notePing(Array(payload))
       if answer { write(.pong, Array(payload)) }
     case .pong(let payload): log.notePong(Array(payload))
-    case .close(let close, let reply):
+    case .close(let close, let action):
       log.noteClose(close)
-      try carryOut(reply)
-    case .violation(let violation, let reply):
+      try carryOut(action)
+    case .violation(let violation, let action):
       log.noteViolation(violation)
-      try carryOut(reply)
+      try carryOut(action)
     }
     try countEvent()
   }
@@ -62,9 +62,9 @@ private struct ClientMachine: ~Copyable {
     if eventsUntilClose == 0 { try carryOut(connection.close(.empty)) }
   }
 
-  private mutating func carryOut(_ reply: WebSocketConnection.Reply) throws(PropertyFailure) {
-    log.note(action: "\(reply)")
-    guard let payload = reply.close else { return }
+  private mutating func carryOut(_ action: ClosingHandshake.Action) throws(PropertyFailure) {
+    log.note(action: "\(action)")
+    guard let payload = action.close else { return }
     closesWritten += 1
     write(.connectionClose, payload.withUnsafeBytes { Array($0) })
     try require(closesWritten == 1, "a second Close frame is written")

@@ -177,7 +177,7 @@ private actor Pinned {
       }
     }
     thread.post {
-      // Measured on the thread: this task may wait long for the concurrency pool, where other tests compute.
+      // Measured on the thread: this task may wait long for the cooperative thread pool, where other tests compute.
       let begin = ContinuousClock.now
       again()
       thread.post { ran.complete(ContinuousClock.now - begin) }

@@ -57,15 +57,21 @@ private func threadName() -> String {
     let gate = DispatchSemaphore(value: 0)
     let count = 8
     let isBeingFreed = (0..<count).map { _ in Promise<String>() }
-    let timers = isBeingFreed.map { freedOn in
-      DeadlineTimer(.after(.milliseconds(1))) { [witness = Witness(freedOn, heldBy: gate)] in _ = witness }
+    let timers = Locked<[DeadlineTimer]>([])
+    for freedOn in isBeingFreed {
+      // From a thread of its own, which releases the object last if the timer fires before it has been made.
+      startThread {
+        let timer = DeadlineTimer(.after(.milliseconds(1))) { [witness = Witness(freedOn, heldBy: gate)] in _ = witness
+        }
+        timers.withLock { $0.append(timer) }
+      }
     }
     for freedOn in isBeingFreed { _ = await freedOn.uncancellableValue() }
     let fired = Promise<Void>()
     let other = DeadlineTimer(.after(.milliseconds(1))) { fired.complete(()) }
     await fired.uncancellableValue()
     for _ in 0..<count { gate.signal() }
-    withExtendedLifetime((timers, other)) {}
+    withExtendedLifetime(other) {}
   }
 
   @Test func `a task whose executor runs jobs inline, and blocks, makes no other deadline late`() async throws {

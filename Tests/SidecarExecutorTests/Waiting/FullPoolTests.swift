@@ -4,7 +4,7 @@ import SidecarExecutor
 import SidecarTestSupport
 import Testing
 
-@Suite struct `With the concurrency pool full of blocked tasks` {
+@Suite struct `With the cooperative thread pool full of blocked tasks` {
   @Test func `deadlines are met and late jobs run`() async {
     // In a process of its own: the pool is the process's.
     await #expect(processExitsWith: .success) {

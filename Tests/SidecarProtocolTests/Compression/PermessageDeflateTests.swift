@@ -55,7 +55,7 @@ import Testing
     #expect(throws: violation) { try Offer().agreement(answer) }
   }
 
-  @Test func `what was asked of the server is a wish, and the defaults hold where it is not confirmed`() throws {
+  @Test func `what was asked of the server is a request, and the defaults hold where it is not confirmed`() throws {
     let plain = ExtensionElement("permessage-deflate")
     #expect(try Offer(serverNoContextTakeover: true).agreement(plain) == Agreement())
     #expect(try Offer(serverMaxWindowBits: 10).agreement(plain) == Agreement())

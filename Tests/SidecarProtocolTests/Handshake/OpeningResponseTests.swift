@@ -228,6 +228,7 @@ import SidecarProtocol
     #expect(throws: HandshakeViolation.unrequestedSubprotocol("\u{212A}ey")) {
       try result(answer("Sec-WebSocket-Protocol: \u{212A}ey\r\n"), offered)
     }
+    #expect("\(HandshakeViolation.unrequestedSubprotocol("\u{212A}ey"))".contains(#""\u{212a}ey""#))
     #expect(try result(answer("Sec-WebSocket-Protocol: Key\r\n"), offered)?.subprotocol == "Key")
     // Any key whose accept value has a K in it.
     let withK = try #require((0...).lazy.map { HandshakeKey("key\($0)") }.first { $0.accept.contains("K") })

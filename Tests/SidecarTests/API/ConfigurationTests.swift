@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `what is asked of compression is a wish unless it is required`() {
+  @Test func `what is asked of compression is a request unless it is required`() {
     var compression = WebSocketCompression()
     compression.serverMaxWindowBits = 9
     #expect(!compression.offer.requiresParameters)

@@ -85,7 +85,7 @@ import Testing
     configuration.onLog = { if case .connectionEnded = $0 { endings.add() } }
     let client = try await WebSocketSidecar.connect(to: server.url, configuration: configuration)
     let status = try await client.close()
-    await client.finishConnectionAgain()
+    await client.endConnectionAgain()
     #expect(client.closeStatus == status)
     await client.shutdown()
     #expect(endings.count == 1)

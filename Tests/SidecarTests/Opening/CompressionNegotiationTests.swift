@@ -28,7 +28,7 @@ import Testing
   }
 
   /// An offer with every parameter.
-  private var wishes: WebSocketCompression {
+  private var fullOffer: WebSocketCompression {
     var compression = WebSocketCompression()
     compression.serverNoContextTakeover = true
     compression.clientNoContextTakeover = true
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test func `a server that confirms nothing leaves the defaults of the RFC for its own direction`() async throws {
-    let negotiated = try #require(try await negotiate(wishes, answer: "permessage-deflate"))
+    let negotiated = try #require(try await negotiate(fullOffer, answer: "permessage-deflate"))
     #expect(negotiated.serverMaxWindowBits == 15)
     #expect(!negotiated.serverNoContextTakeover)
     // What this side does is its own choice.
@@ -51,18 +51,18 @@ import Testing
       permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; \
       client_max_window_bits=10
       """
-    let negotiated = try #require(try await negotiate(wishes, answer: answer))
+    let negotiated = try #require(try await negotiate(fullOffer, answer: answer))
     #expect(negotiated.serverMaxWindowBits == 9 && negotiated.serverNoContextTakeover)
     #expect(negotiated.clientMaxWindowBits == 10 && negotiated.clientNoContextTakeover)
     #expect(negotiated.description == answer)
   }
 
   @Test func `a server that declines leaves nothing`() async throws {
-    #expect(try await negotiate(wishes, answer: nil) == nil)
+    #expect(try await negotiate(fullOffer, answer: nil) == nil)
   }
 
   @Test func `what is required and not confirmed fails the handshake`() async throws {
-    var compression = wishes
+    var compression = fullOffer
     compression.requiresParameters = true
     await #expect(throws: WebSocketError.self) { try await negotiate(compression, answer: "permessage-deflate") }
   }

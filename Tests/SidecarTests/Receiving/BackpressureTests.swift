@@ -1,3 +1,4 @@
+import Glibc
 @testable import Sidecar
 import SidecarExecutor
 import SidecarProtocol
@@ -137,8 +138,12 @@ import Testing
     await client.waitForThread()
     #expect(client.unreadMessageCount == 1)
     #expect(client.closeStatus == nil)
+    // Senders learn it now, with the reason that receivers will be told.
+    let reset = WebSocketError.connectionLost(SystemError("recv", code: ECONNRESET))
+    await #expect(throws: reset) { try await client.send("x") }
+    await #expect(throws: reset) { try await client.ping() }
     var received = 0
-    await #expect(throws: WebSocketError.self) {
+    await #expect(throws: reset) {
       while try await client.receive() != nil {
         received += 1
         if client.unreadMessageCount > 1 { Issue.record("\(client.unreadMessageCount) messages are held") }

@@ -65,11 +65,11 @@ import Testing
     }
   }
 
-  @Test func `and not for what has been heard since`() {
+  @Test func `and not if bytes have arrived since`() {
     let responseHint = ResponseHint()
     #expect(responseHint.markSent())
     #expect(!responseHint.markSent())
-    responseHint.heardPeer()
+    responseHint.bytesArrived()
     #expect(responseHint.markSent())
   }
 }

@@ -37,6 +37,47 @@ import Testing
     await server.stop()
   }
 
+  /// A peer that never answers the Close: only a refusal ends the call.
+  @Test(arguments: [false, true], [false, true])
+  func `a Ping is refused at once when closing has begun`(byShutdown: Bool, blocking: Bool) async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .waitFor(TestServer.Gate())]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    async let closing: Void = {
+      if byShutdown {
+        await client.shutdown(within: .seconds(5))
+      } else {
+        _ = try? await client.close(timeout: .seconds(5))
+      }
+    }()
+    try await server.connection().receivedClose()
+    let begin = ContinuousClock.now
+    await #expect(throws: WebSocketError.closed(nil)) {
+      _ = blocking ? try await onThread { try BlockingWebSocket(client).ping() } : try await client.ping()
+    }
+    #expect(ContinuousClock.now - begin < slack)
+    await server.stop()
+    await closing
+    await client.shutdown()
+  }
+
+  @Test func `a Ping that comes to the thread after the Close frame is refused`() async throws {
+    let server = try TestServer(behavior: .script([.open, .receiveClose, .waitFor(TestServer.Gate())]))
+    let client = try await WebSocketSidecar.connect(to: server.url)
+    let (mayGoOn, isHeld) = (Promise<Void>(), Promise<Void>())
+    client.thread.post {
+      isHeld.complete(())
+      _ = mayGoOn.wait(until: .after(patience))
+    }
+    await isHeld.uncancellableValue()
+    client.connection.post { $0.close(.normal, deadline: .never) }
+    let pinging = Task { try await client.ping() }
+    #expect(await eventually { () async in client.shared.pings.pendingCount == 1 })
+    mayGoOn.complete(())
+    await #expect(throws: WebSocketError.closed(nil)) { try await pinging.value }
+    await server.stop()
+    await client.shutdown()
+  }
+
   @Test func `the first end counts for Pings too`() throws {
     let pings = PendingPings()
     pings.end(.closed(nil))

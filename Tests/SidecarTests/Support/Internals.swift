@@ -17,7 +17,7 @@ extension WebSocketSidecar {
   nonisolated var hasWaitingReceiver: Bool { shared.inbox.hasWaiters }
   nonisolated var hasWaitingSender: Bool { shared.sendQueue.hasWaiters }
   /// True while the thread would busy-poll for a reply.
-  nonisolated var awaitsReply: Bool { shared.responseHint.isAwaited }
+  nonisolated var awaitsReply: Bool { shared.responseHint.receiverIsWaiting }
   /// How often in a row busy-polling found nothing.
   nonisolated var busyPollMissCount: Int { thread.busyPollMissCount }
   /// The host whose look-up goes on.
@@ -33,31 +33,31 @@ extension WebSocketSidecar {
   nonisolated func senderStartsToWait() async -> Bool { await eventually { () async in hasWaitingSender } }
   nonisolated func senderStartsToWrite() async -> Bool { await eventually { () async in unwrittenByteCount > 0 } }
   nonisolated func lookUpEnds() async -> Bool { await eventually { () async in hostBeingResolved == nil } }
-  /// Blocks, because on the concurrency pool the wait for a busy-poll would be a wait for the pool.
+  /// Blocks, because on the cooperative thread pool the wait for a busy-poll would be a wait for the pool.
   nonisolated func busyPollMisses(moreThan count: Int) -> Bool { eventually { busyPollMissCount > count } }
 }
 
 // MARK: Opening and ending
 
 extension WebSocketSidecar {
-  typealias OpeningResult = Result<SharedConnectionState.Opening, WebSocketError>
+  typealias OpeningResult = Result<SharedConnectionState.NegotiatedConnection, WebSocketError>
 
   /// What `connected` waits for. Holds nothing else of the sidecar.
   nonisolated var openingResult: Promise<OpeningResult> { shared.opened }
 
   /// How the connection ended, once its descriptor is closed.
-  nonisolated var endedConnectionStatus: CloseStatus? { shared.ended.current }
+  nonisolated var endedConnectionStatus: CloseStatus? { shared.closed.current }
 
   /// Waits until the descriptor is closed.
   @discardableResult
-  nonisolated func connectionEnded() async -> CloseStatus { await shared.ended.uncancellableValue() }
+  nonisolated func connectionEnded() async -> CloseStatus { await shared.closed.uncancellableValue() }
 
   /// Waits until it is known how the connection ends.
   @discardableResult
-  nonisolated func closeStatusKnown() async -> CloseStatus { await shared.status.uncancellableValue() }
+  nonisolated func closeStatusKnown() async -> CloseStatus { await shared.settledStatus.uncancellableValue() }
 
   nonisolated func whenConnectionEnded(_ body: @escaping @Sendable (CloseStatus) -> Void) {
-    shared.ended.whenComplete(body)
+    shared.closed.whenComplete(body)
   }
 
   /// Begins to close, and does not wait for it.
@@ -74,10 +74,10 @@ extension WebSocketSidecar {
   nonisolated func abortConnection() { connection.post { $0.abort(.timedOut(.closingHandshake)) } }
 
   /// Tells the connection to end once more.
-  nonisolated func finishConnectionAgain() async {
+  nonisolated func endConnectionAgain() async {
     let isDone = Promise<Void>()
     connection.post { connection in
-      connection.finish(connection.closeStatus(.abandoned, because: .cancelled))
+      connection.endConnection(connection.closeStatus(.abandoned, because: .cancelled))
       isDone.complete(())
     }
     await isDone.uncancellableValue()

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOWebSocket
 
-// `--api async`: frames cross from the event loop to tasks of the concurrency pool, by NIOAsyncChannel.
+// `--api async`: frames cross from the event loop to tasks of the cooperative thread pool, by NIOAsyncChannel.
 
 typealias WebSocketChannel = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 

@@ -1,7 +1,7 @@
 // SwiftNIO's NIOWebSocket.
 //
 //   hose, send, echo, echo-blocking, cycles, idle   --api handler (a ChannelHandler on the event loop)
-//                                                   --api async (NIOAsyncChannel, from tasks of the concurrency pool)
+//                                                   --api async (NIOAsyncChannel, from tasks of Swift's thread pool)
 
 import Dispatch
 import Glibc

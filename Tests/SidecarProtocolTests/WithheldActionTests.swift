@@ -2,8 +2,8 @@ import SidecarProtocol
 import Testing
 
 /// A scripted server answers Close frames and violations itself, or later.
-@Suite struct WithheldReplyTests {
-  private typealias Reply = WebSocketConnection.Reply
+@Suite struct WithheldActionTests {
+  private typealias Action = ClosingHandshake.Action
 
   /// A server's connection that withholds all replies.
   private final class Server {
@@ -19,7 +19,7 @@ import Testing
     var settledEnd: ConnectionEnd? { connection.settledEnd }
 
     func recordClose(_ payload: ClosePayload) { connection.recordClose(payload) }
-    func takeWithheldReply() -> Reply { connection.takeWithheldReply() }
+    func takeWithheldAction() -> Action { connection.takeWithheldAction() }
 
     func open() -> Server {
       let request =
@@ -30,19 +30,19 @@ import Testing
       return self
     }
 
-    /// The replies in the events that the bytes cause.
-    func receive(_ bytes: [UInt8]) -> [Reply] {
+    /// The actions in the events that the bytes cause.
+    func receive(_ bytes: [UInt8]) -> [Action] {
       var bytes = bytes
       return bytes.withUnsafeMutableBytes { bytes in
         guard var input = ReadCursor(bytes) else { return [] }
-        var replies: [Reply] = []
+        var actions: [Action] = []
         while let event = connection.receive(&input, into: &sink) {
           switch event {
-          case .close(_, let reply), .violation(_, let reply): replies.append(reply)
+          case .close(_, let action), .violation(_, let action): actions.append(action)
           default: break
           }
         }
-        return replies
+        return actions
       }
     }
   }
@@ -56,8 +56,8 @@ import Testing
     #expect(server.canSend, "our Close frame is still to come")
     #expect(!server.canReceive)
     #expect(server.settledEnd == nil)
-    #expect(server.takeWithheldReply() == Reply(close: try ClosePayload(.goingAway), next: .endStream))
-    #expect(server.takeWithheldReply() == .none)
+    #expect(server.takeWithheldAction() == Action(close: try ClosePayload(.goingAway), next: .endStream))
+    #expect(server.takeWithheldAction() == .none)
     #expect(!server.canSend)
     #expect(server.settledEnd?.cause == .closingHandshake)
     #expect(server.settledEnd?.initiator == .peer)
@@ -68,7 +68,7 @@ import Testing
     let violation = ProtocolViolation(.unmaskedFrameFromClient)
     #expect(server.receive([0x81, 1, 0x61]) == [.none])
     #expect(!server.canReceive)
-    #expect(server.takeWithheldReply() == Reply(close: ClosePayload(violation), next: .endStream))
+    #expect(server.takeWithheldAction() == Action(close: ClosePayload(violation), next: .endStream))
     #expect(server.settledEnd?.cause == .violation(violation))
   }
 
@@ -79,7 +79,7 @@ import Testing
     #expect(!server.canSend)
     #expect(server.settledEnd?.cause == .closingHandshake)
     #expect(server.settledEnd?.initiator == .peer)
-    #expect(server.takeWithheldReply() == Reply(next: .endStream))
+    #expect(server.takeWithheldAction() == Action(next: .endStream))
   }
 
   @Test func `a Close frame that the owner writes first begins the closing handshake`() throws {
@@ -90,24 +90,24 @@ import Testing
     #expect(server.settledEnd == nil)
     #expect(server.receive(closeFrame) == [.none])
     #expect(server.settledEnd?.initiator == .us)
-    #expect(server.takeWithheldReply() == Reply(next: .endStream))
+    #expect(server.takeWithheldAction() == Action(next: .endStream))
   }
 
   @Test func `a second Close frame that the owner writes changes nothing`() throws {
     let server = Server().open()
     server.recordClose(.empty)
-    #expect(server.takeWithheldReply() == Reply(next: .awaitClose))
+    #expect(server.takeWithheldAction() == Action(next: .awaitClose))
     server.recordClose(.empty)
-    #expect(server.takeWithheldReply() == .none)
+    #expect(server.takeWithheldAction() == .none)
     #expect(server.receive(closeFrame) == [.none])
     server.recordClose(.empty)
-    #expect(server.takeWithheldReply() == Reply(next: .endStream))
+    #expect(server.takeWithheldAction() == Action(next: .endStream))
   }
 
   @Test func `a Close frame that the owner writes before the connection is open does not close it`() {
     let server = Server()
     server.recordClose(.empty)
-    #expect(server.takeWithheldReply() == .none)
+    #expect(server.takeWithheldAction() == .none)
     #expect(server.open().canSend)
   }
 }
