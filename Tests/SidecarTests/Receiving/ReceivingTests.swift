@@ -1,3 +1,4 @@
+import Glibc
 import SidecarProtocol
 import SidecarTestSupport
 import SidecarTesting
@@ -90,7 +91,8 @@ import Testing
           _ = try await client.ping()
           return false
         } catch {
-          return error == .connectionLost(nil)
+          guard case .connectionLost(let reason?) = error else { return false }
+          return reason.code == ECONNRESET
         }
       })
     await #expect(throws: WebSocketError.self) { while try await client.receive() != nil {} }
