@@ -41,7 +41,8 @@ struct SharedConnectionState: Sendable {
     responseHint = ResponseHint(of: thread)
     inbox = Inbox(capacity: configuration.inboundCapacity, responseHint: responseHint)
     sendQueue = SendQueue(
-      highWatermark: configuration.outboundCapacity, thread: thread, responseHint: responseHint)
+      highWatermark: configuration.outboundCapacity, offersCompression: configuration.compression != nil,
+      thread: thread, responseHint: responseHint)
   }
 
   /// Releases every waiting call except those that wait for ``closed``. Messages that have arrived can still be

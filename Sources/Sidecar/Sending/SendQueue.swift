@@ -60,7 +60,8 @@ final class SendQueue: Sendable {
   }
 
   private let state = Locked(State())
-  private let compressor = MessageCompressor()
+  /// Nil if compression is not offered.
+  private let compressor: MessageCompressor?
   private let highWatermark: Int
   private let thread: SidecarThread
   private let responseHint: ResponseHint
@@ -70,7 +71,10 @@ final class SendQueue: Sendable {
   private let handlerRuns = AtomicFlag(false)
 
   /// Makes the queue of a connection that is not open yet, and that runs on `thread`.
-  init(highWatermark: Int, thread: SidecarThread, responseHint: ResponseHint) {
+  ///
+  /// - Parameter offersCompression: Whether the server may agree to compression.
+  init(highWatermark: Int, offersCompression: Bool, thread: SidecarThread, responseHint: ResponseHint) {
+    compressor = offersCompression ? MessageCompressor() : nil
     self.highWatermark = highWatermark
     self.thread = thread
     self.responseHint = responseHint
@@ -84,7 +88,7 @@ final class SendQueue: Sendable {
   ) -> EnqueueResult {
     var followup = Followup()
     let result: EnqueueResult
-    if compress, compressor.compresses(payload.count) {
+    if compress, let compressor, compressor.compresses(payload.count) {
       // Refused before it is compressed: compressing changes the window of the next message.
       if let refused = state.withLock({ refusal(&$0, orWait: waiter) }) { return refused }
       result = compressor.compress(payload) { compressed in
@@ -125,7 +129,7 @@ final class SendQueue: Sendable {
       do throws(RandomnessError) {
         try state.frames.append(Opcode(kind), payload, rsv1: isCompressed)
       } catch {
-        if isCompressed { compressor.stop() }
+        if isCompressed { compressor?.stop() }
         return .failed(WebSocketError(error))
       }
       if state.frames.unwrittenCount >= highWatermark { congested.set(true) }
@@ -229,7 +233,7 @@ final class SendQueue: Sendable {
 
   /// Accepts messages from now on: the handshake is complete.
   func open(_ agreement: PermessageDeflate.Agreement?, _ compression: WebSocketCompression?) {
-    if let agreement, let compression { compressor.start(agreement, compression) }
+    if let agreement, let compression { compressor?.start(agreement, compression) }
     state.withLock { state in
       switch state.phase {
       case .notOpen: state.phase = .open
