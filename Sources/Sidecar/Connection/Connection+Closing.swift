@@ -53,6 +53,7 @@ extension Connection {
   /// Ends the connection, because its stream is over.
   ///
   /// - Parameter failure: Why, if the end was not clean.
+  @inline(never)
   func streamEnded(_ how: WebSocketConnection.StreamEnd, because failure: WebSocketError? = nil) {
     guard case .connected = phase else { return }
     let failure = failure ?? .connectionLost(streamError)

@@ -173,6 +173,8 @@ extension Connection: ReadinessHandler {
 
   // MARK: Events
 
+  // Not inlined: its variables would be on the stack during every read turn, a page more for each thread.
+  @inline(never)
   private func handle(_ event: WebSocketConnection.Event) {
     switch event {
     case .opened(let response): opened(response)
