@@ -21,7 +21,7 @@ FEW = (200, 1_000)
 
 # path, arguments, the two numbers of messages, instructions a message at most
 PATHS = [
-    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], MANY, 54),
+    ("parse: 16 B to the handler", ["hose", "--api", "handler", "--size", "16"], MANY, 48),
     ("deliver: 128 B to a blocking receive", ["hose", "--api", "blocking", "--size", "128"], MANY, 365),
     ("encode: 128 B from a blocking send", ["send", "--api", "blocking", "--size", "128"], MANY, 780),
     ("wait: a round trip from a blocking thread", ["echo-blocking", "--api", "blocking", "--size", "128"], SOME, 6_200),

@@ -145,8 +145,12 @@ extension Connection: ReadinessHandler {
     guard let handler else { return protocolState.receive(&input, into: &inboxSink) }
     guard var sink = handlerSink(handler) else { return nil }
     shared.sendQueue.setHandlerRuns(true)
-    defer { shared.sendQueue.setHandlerRuns(false) }
-    return protocolState.receive(&input, into: &sink)
+    let event = protocolState.receive(&input, into: &sink)
+    shared.sendQueue.setHandlerRuns(false)
+    guard case .pause? = event, shared.handlerGate.isStopped else { return event }
+    // A shutdown has been requested, before this call or during it. The peer's Close frame must still be found.
+    var discarding = DiscardingSink()
+    return protocolState.receive(&input, into: &discarding)
   }
 
   /// Takes `count` bytes of a message that were read into the message's memory.
@@ -168,7 +172,7 @@ extension Connection: ReadinessHandler {
     // Without a sidecar, its last reference has been dropped, and its shutdown has been requested.
     guard let sidecar else { return nil }
     return HandlerSink(
-      sidecar: sidecar, handler: handler, mayCallHandler: shared.mayCallHandler, sendQueue: shared.sendQueue)
+      sidecar: sidecar, handler: handler, gate: shared.handlerGate)
   }
 
   // MARK: Events

@@ -24,8 +24,8 @@ struct SharedConnectionState: Sendable {
 
   /// Whether a reply is outstanding and a receiver waits. No call waits on this.
   let responseHint: ResponseHint
-  /// Whether the message handler, if there is one, is still called.
-  let mayCallHandler = AtomicFlag(true)
+  /// Whether the message handler, if there is one, may be called.
+  let handlerGate = HandlerGate()
 
   /// What was agreed on when the connection opened.
   struct NegotiatedConnection: Sendable {
@@ -42,7 +42,7 @@ struct SharedConnectionState: Sendable {
     inbox = Inbox(capacity: configuration.inboundCapacity, responseHint: responseHint)
     sendQueue = SendQueue(
       highWatermark: configuration.outboundCapacity, offersCompression: configuration.compression != nil,
-      thread: thread, responseHint: responseHint)
+      thread: thread, responseHint: responseHint, handlerGate: handlerGate)
   }
 
   /// Releases every waiting call except those that wait for ``closed``. Messages that have arrived can still be
@@ -77,7 +77,7 @@ struct SharedConnectionState: Sendable {
   /// Receivers are released when it is known how the connection ended, which the shutdown bounds: so `closeStatus` is
   /// set when they return.
   func stopAccepting(keepingUnread: Bool) {
-    mayCallHandler.set(false)
+    handlerGate.stop()
     opened.complete(.failure(.closed(nil)))
     refuseSenders()
     inbox.requestEnd()

@@ -4,19 +4,25 @@ internal import SidecarProtocol
 struct HandlerSink: MessageSink, ~Copyable {
   let sidecar: WebSocketSidecar
   let handler: MessageHandler
-  /// Unset once a shutdown is requested: the handler is not called any more, not even within one read.
-  let mayCallHandler: AtomicFlag
-  let sendQueue: SendQueue
+  let gate: HandlerGate
 
-  /// The handler may answer each message, so none is handed to it while the send queue is above its watermark.
-  var isFull: Bool { sendQueue.isCongested }
+  /// Tested before each message, so receiving one need not test the gate again.
+  var isFull: Bool { !gate.isOpen }
 
   mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
-    guard mayCallHandler.isSet else { return }
     handler(sidecar, kind, bytes.bytes)
   }
 
   mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {
+    // Its last bytes may have been read straight into its memory, without a test.
+    guard !gate.isStopped else { return }
     payload.withUnsafeBytes { receiveMessage(kind, $0) }
   }
+}
+
+/// Drops messages, because a shutdown has been requested and the handler is not called any more.
+struct DiscardingSink: MessageSink, ~Copyable {
+  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {}
+
+  mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {}
 }

@@ -65,15 +65,19 @@ final class SendQueue: Sendable {
   private let highWatermark: Int
   private let thread: SidecarThread
   private let responseHint: ResponseHint
-  /// True while the queue is above its watermark and messages are accepted.
-  private let congested = AtomicFlag(false)
+  /// Congested while the queue is above its watermark and messages are accepted.
+  private let handlerGate: HandlerGate
   /// True while the message handler runs, on the sidecar's thread.
   private let handlerRuns = AtomicFlag(false)
 
   /// Makes the queue of a connection that is not open yet, and that runs on `thread`.
   ///
   /// - Parameter offersCompression: Whether the server may agree to compression.
-  init(highWatermark: Int, offersCompression: Bool, thread: SidecarThread, responseHint: ResponseHint) {
+  init(
+    highWatermark: Int, offersCompression: Bool, thread: SidecarThread, responseHint: ResponseHint,
+    handlerGate: HandlerGate
+  ) {
+    self.handlerGate = handlerGate
     compressor = offersCompression ? MessageCompressor() : nil
     self.highWatermark = highWatermark
     self.thread = thread
@@ -132,7 +136,7 @@ final class SendQueue: Sendable {
         if isCompressed { compressor?.stop() }
         return .failed(WebSocketError(error))
       }
-      if state.frames.unwrittenCount >= highWatermark { congested.set(true) }
+      if state.frames.unwrittenCount >= highWatermark { handlerGate.setCongested(true) }
       guard case .nobody = state.owner else { return .queued }
       if !onSidecarThread, let stream = state.stream, stream.mayWriteInline,
         state.inlineWrites.shouldWriteInline(isFirstSinceBytesArrived: responseHint.markSent())
@@ -161,7 +165,7 @@ final class SendQueue: Sendable {
         return state.requestFlush
       }
       state.frames.giveBack(&buffer)
-      let wasCongested = congested.isSet
+      let wasCongested = handlerGate.isCongested
       waiters = takeWaitersIfThereIsRoom(&state)
       guard state.frames.isEmpty, !wasCongested else {
         state.owner = .sidecar
@@ -193,7 +197,7 @@ final class SendQueue: Sendable {
       case .open: state.phase = .refusing(error)
       case .refusingUnopened, .refusing, .closeQueued, .ended: break
       }
-      congested.set(false)
+      handlerGate.setCongested(false)
       return SendQueue.takeWaiters(&state)
     }
     for waiter in waiters { waiter.complete(()) }
@@ -212,7 +216,7 @@ final class SendQueue: Sendable {
 
   private func takeWaitersIfThereIsRoom(_ state: inout State) -> [Promise<Void>] {
     guard state.frames.unwrittenCount <= highWatermark / 2 else { return [] }
-    congested.set(false)
+    handlerGate.setCongested(false)
     return state.waiters.isEmpty ? [] : SendQueue.takeWaiters(&state)
   }
 
@@ -244,7 +248,7 @@ final class SendQueue: Sendable {
   }
 
   /// True while a connection with a message handler should not be read: the handler may answer each message.
-  var isCongested: Bool { congested.isSet }
+  var isCongested: Bool { handlerGate.isCongested }
 
   /// Says that the message handler begins or ends: what it sends is queued even above the watermark.
   func setHandlerRuns(_ value: Bool) { handlerRuns.set(value) }

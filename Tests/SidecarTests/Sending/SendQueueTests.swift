@@ -12,7 +12,9 @@ import SidecarProtocol
 @Suite(.aloneWithCensus, .serialized) struct `The send queue` {
   @Test func `what was refused before the connection opened is refused when it is open`() throws {
     let thread = try SidecarThread()
-    let queue = SendQueue(highWatermark: 1, offersCompression: false, thread: thread, responseHint: ResponseHint())
+    let queue = SendQueue(
+      highWatermark: 1, offersCompression: false, thread: thread, responseHint: ResponseHint(),
+      handlerGate: HandlerGate())
     let stream = ByteStream.plain(StreamSocket(owning: dup(0)))
     queue.refuse(.closed(nil))
     queue.start(stream, request: []) {}
@@ -28,7 +30,8 @@ import SidecarProtocol
     highWatermark: Int, _ body: (SendQueue) throws -> Void, afterwards: (SendQueue) throws -> Void
   ) async throws {
     let queue = SendQueue(
-      highWatermark: highWatermark, offersCompression: false, thread: try SidecarThread(), responseHint: ResponseHint())
+      highWatermark: highWatermark, offersCompression: false, thread: try SidecarThread(), responseHint: ResponseHint(),
+      handlerGate: HandlerGate())
     var pair: [Int32] = [0, 0]
     try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0)
     let stream = ByteStream.plain(StreamSocket(owning: pair[0]))
