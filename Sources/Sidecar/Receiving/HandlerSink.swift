@@ -22,7 +22,10 @@ struct HandlerSink: MessageSink, ~Copyable {
 
 /// Drops messages, because a shutdown has been requested and the handler is not called any more.
 struct DiscardingSink: MessageSink, ~Copyable {
-  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {}
+  // Not empty: ThreadSanitizer crashes on a value without an address.
+  private(set) var droppedCount = 0
 
-  mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) {}
+  mutating func receiveMessage(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) { droppedCount &+= 1 }
+
+  mutating func receiveMessage(_ kind: MessageKind, assembled payload: WebSocketPayload) { droppedCount &+= 1 }
 }
