@@ -7,9 +7,9 @@ public import SidecarProtocol
 ///
 /// Everything that this library throws is one of these, except what a closure of yours throws (`run`,
 /// `withWebSocketSidecar`), and the ``SystemError`` of a ``SidecarThread`` that cannot be made. When a connection
-/// breaks, every call that waits on it fails. Calls that send may fail first, with what the system said to them: how the
-/// connection ended (``WebSocketSidecar/closeStatus``) is known when everything that the peer sent before has been
-/// read, which may include its Close frame.
+/// breaks, every call that waits on it fails. Calls that send may fail first, with the system's error: how the connection
+/// ended (``WebSocketSidecar/closeStatus``) is known when everything that the peer sent before has been read, which may
+/// include its Close frame.
 ///
 /// Every ``description`` is one line that is safe to show: what a peer wrote is escaped, and no header value, user
 /// information or query that you passed is in it.
@@ -61,8 +61,8 @@ public indirect enum WebSocketError: Error, Hashable, Sendable {
   /// The peer broke the protocol. `code` is the one that RFC 6455 has for it; the peer was told so (§7.1.7), unless a
   /// Close frame had been sent to it before.
   case protocolViolation(code: CloseCode, reason: String)
-  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows (RFC 6455 §10.4). The reason names
-  /// the limit, and how to raise it. The peer was told `code`, unless a Close frame had been sent to it before.
+  /// The peer sent more than a limit in this side's ``WebSocketConfiguration`` allows (RFC 6455 §10.4). The reason
+  /// names the limit, and how to raise it. The peer was told `code`, unless a Close frame had been sent to it before.
   case limitExceeded(code: CloseCode, reason: String)
 
   // The call ended, and nothing is wrong with it.

@@ -46,7 +46,7 @@ extension WebSocketSidecar {
     }
     let timeout = timeout ?? connection.configuration.closeTimeout
     let deadline = Deadline.after(timeout)
-    shared.refuseSenders()
+    shared.refuseNewSends()
     connection.post { $0.close(payload, deadline: deadline) }
     return deadline.instant.map { Deadline($0 + ShutdownStateMachine.grace) } ?? .never
   }

@@ -22,7 +22,7 @@ extension Connection {
   /// Carries out what the closing handshake asks for.
   func carryOut(_ action: ClosingHandshake.Action) {
     let settled = protocolState.settledEnd.map { closeStatus($0, because: nil) }
-    // Set before any waiting call returns.
+    // Set before any receiver is told of the end.
     if let settled { shared.settledStatus.complete(settled) }
     if let payload = action.close {
       shared.sendQueue.sendClose(payload, refusingWith: settled?.errorForLaterCalls ?? .closed(nil))
@@ -53,7 +53,7 @@ extension Connection {
   /// Ends the connection, because its stream is over.
   ///
   /// - Parameter failure: Why, if the end was not clean.
-  @inline(never)
+  @inline(never)  // For the reason that `handle(_:)` gives.
   func streamEnded(_ how: WebSocketConnection.StreamEnd, because failure: WebSocketError? = nil) {
     guard case .connected = phase else { return }
     let failure = failure ?? .connectionLost(streamError)

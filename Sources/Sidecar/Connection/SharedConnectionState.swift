@@ -61,7 +61,7 @@ struct SharedConnectionState: Sendable {
   }
 
   /// Refuses new messages and Pings, because closing has begun. What is queued is still written.
-  func refuseSenders() {
+  func refuseNewSends() {
     sendQueue.refuse(.closed(nil))
     pings.refuse(.closed(nil))
   }
@@ -79,7 +79,7 @@ struct SharedConnectionState: Sendable {
   func stopAccepting(keepingUnread: Bool) {
     handlerGate.stop()
     opened.complete(.failure(.closed(nil)))
-    refuseSenders()
+    refuseNewSends()
     inbox.requestEnd()
     if keepingUnread { inbox.letOverflow() } else { inbox.discardAll() }
   }
